@@ -1,0 +1,136 @@
+"""The functions of the vector unit: the contract between trace, values, time and price.
+
+A `VectorOp` names one of these functions. Every tensor is channels-last, with
+the batch first: ``(batch, height, width, channels)`` or ``(batch, features)``.
+"Round" below means: round the exact result to the op's `compute_format`, to
+nearest even. The finished result is then rounded once more, with the op's own
+`rounding` and `overflow`, to the stored format of its output tensor, which
+changes nothing where the two formats are equal. Reductions add in index order,
+channels-last, from +0. NaN goes through every function; a channel-wise operand
+has one element per channel (the last axis).
+
+==================  ======================  ===============  ====================================
+function            inputs                  outputs          result
+==================  ======================  ===============  ====================================
+``bias_add``        x, bias                 y                round(x + bias[c])
+``batch_norm``      x, scale, shift         y                round(round(x * scale[c]) + shift[c])
+``relu``            x                       y                x where x > 0, NaN where x is NaN,
+                                                             else +0
+``add``             a, b                    y                round(a + b)
+``max_pool``        x                       y                largest element of each window;
+                                                             padding never wins
+``avg_pool``        x                       y                round(sum / count): the window's
+                                                             elements added (ky, kx) in order,
+                                                             each sum rounded; padding adds
+                                                             nothing, and counts where
+                                                             ``count_include_pad``
+``global_avg_pool`` x                       y                as ``avg_pool`` over the whole map;
+                                                             y is (batch, 1, 1, channels)
+``softmax``         x                       y                over the last axis: d = round(x - max),
+                                                             e = round(exp(d)), s = ordered rounded
+                                                             sum of e, round(e / s)
+``store``           x                       values [, scale] x in the format of ``values``; with
+                                                             ``scaling: amax``, x * scale in it
+``unscale``         x, scale_a, scale_b     y                round(x / (scale_a * scale_b)), product
+                                                             and quotient exact before the rounding
+==================  ======================  ===============  ====================================
+
+Attributes, by function (all others have none):
+
+* ``max_pool``: ``kernel``, ``stride``, ``padding``, ``dilation``: (vertical, horizontal).
+* ``avg_pool``: ``kernel``, ``stride``, ``padding``: (vertical, horizontal);
+  ``count_include_pad``: bool.
+* ``store``: ``scaling``: ``none`` or ``amax``; with ``amax`` also ``margin``: int, and
+  ``power_of_two``: bool. The scale is `accelsim.precision.scaling.amax_scale` of the
+  largest finite magnitude of x; it is written to ``scale``, one element, FP32.
+
+`softmax` at an all -infinity row, and `global_avg_pool` of no elements, are NaN.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from accelsim.workload.ops import Attribute
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VectorFunction:
+    """What a function takes, gives, and how many elements it visits.
+
+    Parameters
+    ----------
+    name : str
+        Name used in `VectorOp.function`.
+    inputs : tuple of str
+        Names of the inputs, in order.
+    outputs : tuple of str
+        Names of the outputs, in order; those after the first may be left out.
+    attributes : tuple of str
+        Names of the attributes that an op may carry.
+    elementwise : bool
+        Every output element depends on one position of its inputs, so the op can
+        work on its producer's write-back.
+    visits : callable
+        ``visits(input shape, output shape, attributes)``: element operations of the
+        vector unit.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: tuple[str, ...]
+    elementwise: bool
+    visits: Callable[[Shape, Shape, Mapping[str, Attribute]], int]
+
+
+def _per_output(_x: Shape, y: Shape, _attributes: Mapping[str, Attribute]) -> int:
+    return math.prod(y)
+
+
+def _per_input(x: Shape, _y: Shape, _attributes: Mapping[str, Attribute]) -> int:
+    return math.prod(x)
+
+
+def _per_window_tap(_x: Shape, y: Shape, attributes: Mapping[str, Attribute]) -> int:
+    kernel = attributes["kernel"]
+    assert isinstance(kernel, tuple)
+    return math.prod(y) * int(kernel[0]) * int(kernel[1])
+
+
+def _softmax_passes(_x: Shape, y: Shape, _attributes: Mapping[str, Attribute]) -> int:
+    passes = 3  # largest; exponential and sum; division
+    return passes * math.prod(y)
+
+
+def _store_passes(_x: Shape, y: Shape, attributes: Mapping[str, Attribute]) -> int:
+    scaled = attributes.get("scaling", "none") != "none"
+    return math.prod(y) * (2 if scaled else 1)  # a scale needs a pass of its own
+
+
+_POOL = ("kernel", "padding", "stride")
+
+_FUNCTIONS = (
+    VectorFunction("bias_add", ("x", "bias"), ("y",), (), True, _per_output),
+    VectorFunction("batch_norm", ("x", "scale", "shift"), ("y",), (), True, _per_output),
+    VectorFunction("relu", ("x",), ("y",), (), True, _per_output),
+    VectorFunction("add", ("a", "b"), ("y",), (), True, _per_output),
+    VectorFunction("max_pool", ("x",), ("y",), ("dilation", *_POOL), False, _per_window_tap),
+    VectorFunction("avg_pool", ("x",), ("y",), ("count_include_pad", *_POOL), False,
+                   _per_window_tap),
+    VectorFunction("global_avg_pool", ("x",), ("y",), (), False, _per_input),
+    VectorFunction("softmax", ("x",), ("y",), (), False, _softmax_passes),
+    VectorFunction("store", ("x",), ("values", "scale"), ("margin", "power_of_two", "scaling"),
+                   True, _store_passes),
+    VectorFunction("unscale", ("x", "scale_a", "scale_b"), ("y",), (), True, _per_output),
+)  # fmt: skip
+
+#: Every function of the vector unit by name.
+VECTOR_FUNCTIONS: Mapping[str, VectorFunction] = MappingProxyType(
+    {function.name: function for function in _FUNCTIONS}
+)
