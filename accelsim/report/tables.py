@@ -1,0 +1,152 @@
+"""Tables for a terminal. Each function returns something that rich can print."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from accelsim.results import Comparison, OpResult, RunResult
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+#: Rows of the per-op table unless all are asked for.
+DEFAULT_ROWS = 12
+
+
+def totals_table(result: RunResult) -> Table:
+    """Return the totals of a run, one quantity a row."""
+    totals = result.totals
+    table = _table(f"{result.workload} on {result.arch}", ("quantity", "value", "unit"))
+    memory = sum(totals.stall_cycles.values())
+    for name, value, unit in (
+        ("MACs", f"{totals.macs:,}", ""),
+        ("cycles", f"{totals.cycles:,}", ""),
+        ("  compute", f"{totals.compute_cycles:,}", ""),
+        ("  fill and drain", f"{totals.fill_drain_cycles:,}", ""),
+        ("  stalls", f"{memory:,}", ""),
+        ("time", f"{totals.time_ms:.4g}", "ms"),
+        ("utilization", f"{100 * totals.utilization:.1f}", "%"),
+        ("throughput", f"{totals.tops:.4g}", "TFLOP/s"),
+        ("energy", f"{totals.energy_pj * 1e-9:.4g}", "mJ"),
+        ("average power", f"{totals.power_mw * 1e-3:.4g}", "W"),
+        ("efficiency", f"{totals.tops_per_w:.4g}", "TFLOP/s/W"),
+        ("area", f"{totals.area_mm2:.4g}", "mm2"),
+    ):
+        table.add_row(name, value, unit)
+    for name, error in result.output_error.items():
+        table.add_row(f"error of {name}", f"{error.relative:.3g}", "relative")
+        table.add_row("  as SQNR", f"{error.sqnr_db:.1f}", "dB")
+    return table
+
+
+def shares_table(title: str, parts: Mapping[str, float], unit: str) -> Table:
+    """Return the parts of a total with their shares, largest first."""
+    table = _table(title, ("component", unit, "share %"))
+    whole = sum(parts.values())
+    for name, value in sorted(parts.items(), key=lambda item: (-item[1], item[0])):
+        share = 100 * value / whole if whole else 0.0
+        table.add_row(name.replace("_", " "), f"{value:.4g}", f"{share:.1f}")
+    return table
+
+
+def ops_table(ops: Sequence[OpResult], *, limit: int | None = DEFAULT_ROWS) -> Table:
+    """Return the ops that take most cycles, or with `limit` None all in trace order."""
+    chosen = list(ops)
+    title = "ops in order"
+    if limit is not None and len(chosen) > limit:
+        chosen = sorted(chosen, key=lambda op: (-op.cycles, op.start_cycle))[:limit]
+        title = f"the {limit} longest of {len(ops)} ops"
+    heads = (
+        "op",
+        "m x n x k",
+        "cycles",
+        "compute",
+        "fill/drain",
+        "stalls",
+        "util %",
+        "nJ",
+        "error",
+    )
+    table = _table(title, heads)
+    for op in chosen:
+        table.add_row(
+            op.name,
+            _shape(op),
+            f"{op.cycles:,}",
+            f"{op.compute_cycles:,}",
+            f"{op.fill_drain_cycles:,}",
+            _stalls(op.stall_cycles),
+            f"{100 * op.utilization:.1f}",
+            f"{sum(op.energy_pj.values()) * 1e-3:.4g}",
+            "" if op.error_local is None else f"{op.error_local.relative:.2g}",
+        )
+    return table
+
+
+def comparison_table(comparison: Comparison) -> Table:
+    """Return every run beside the baseline; the title says what was held equal."""
+    title = f"baseline {comparison.baseline}, held equal: {comparison.held}"
+    heads = (
+        "workload", "chip", "recipe", "util %", "time ms", "energy mJ", "area mm2",
+        "speed-up", "energy ratio", "area ratio", "error",
+    )  # fmt: skip
+    table = _table(title, heads)
+    for row in comparison.rows:
+        result, totals = row.result, row.result.totals
+        errors = [error.relative for error in result.output_error.values()]
+        table.add_row(
+            result.workload,
+            result.arch,
+            result.recipe,
+            f"{100 * totals.utilization:.1f}",
+            f"{totals.time_ms:.4g}",
+            f"{totals.energy_pj * 1e-9:.4g}",
+            f"{totals.area_mm2:.4g}",
+            f"{row.speedup:.2f}",
+            f"{row.energy_ratio:.2f}",
+            f"{row.area_ratio:.2f}",
+            f"{errors[0]:.2g}" if errors else "",
+        )
+    return table
+
+
+def means_table(comparison: Comparison) -> Table:
+    """Return the geometric mean of each ratio over the workloads, by chip."""
+    table = _table("geometric mean", ("chip", "speed-up", "energy ratio", "area ratio"))
+    for arch, means in comparison.geometric_means().items():
+        table.add_row(arch, *(f"{value:.2f}" for value in means.values()))
+    return table
+
+
+def names_table(title: str, names: Mapping[str, str]) -> Table:
+    """Return names with one line about each."""
+    table = _table(title, ("name", "what it is"))
+    for name, text in names.items():
+        table.add_row(name, text)
+    return table
+
+
+def _shape(op: OpResult) -> str:
+    if op.m is None:
+        return f"{op.elements:,} el"
+    groups = f"{op.groups} x " if op.groups and op.groups > 1 else ""
+    return f"{groups}{op.m} x {op.n} x {op.k}"
+
+
+def _stalls(stalls: Mapping[str, int]) -> str:
+    present = {cause: count for cause, count in stalls.items() if count}
+    if not present:
+        return "0"
+    main = max(present, key=lambda cause: present[cause])
+    return f"{sum(present.values()):,} ({main})"
+
+
+def _table(title: str, heads: Sequence[str]) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for position, head in enumerate(heads):
+        table.add_column(head, justify="left" if position == 0 else "right", no_wrap=True)
+    return table
