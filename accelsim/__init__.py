@@ -1,1 +1,71 @@
-"""accelsim."""
+"""Values, cycles, energy and area of low-precision accelerators, from one schedule.
+
+>>> import accelsim
+>>> accelsim.quantize([0.3, 1.7], "fp8_e5m2").tolist()
+[0.3125, 1.75]
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from accelsim._version import __version__
+
+if TYPE_CHECKING:
+    from accelsim.api import compare, run
+    from accelsim.arch import Chip, load_chip
+    from accelsim.errors import AccelsimError
+    from accelsim.formats import get_format, quantize
+    from accelsim.numerics import matmul
+    from accelsim.precision import Accumulator, Recipe, get_recipe
+    from accelsim.results import Comparison, RunResult
+    from accelsim.workload import Workload, load_workload
+
+# Names are imported when first used, so that `import accelsim` stays light.
+_HOME = {
+    "AccelsimError": "errors",
+    "Accumulator": "precision",
+    "Chip": "arch",
+    "Comparison": "results",
+    "Recipe": "precision",
+    "RunResult": "results",
+    "Workload": "workload",
+    "compare": "api",
+    "get_format": "formats",
+    "get_recipe": "precision",
+    "load_chip": "arch",
+    "load_workload": "workload",
+    "matmul": "numerics",
+    "quantize": "formats",
+    "run": "api",
+}
+
+__all__ = [
+    "AccelsimError",
+    "Accumulator",
+    "Chip",
+    "Comparison",
+    "Recipe",
+    "RunResult",
+    "Workload",
+    "__version__",
+    "compare",
+    "get_format",
+    "get_recipe",
+    "load_chip",
+    "load_workload",
+    "matmul",
+    "quantize",
+    "run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'accelsim' has no attribute {name!r}")
+    return getattr(import_module(f"accelsim.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,1 +1,1 @@
-"""explore."""
+"""Many chips: sweeps, search and Pareto fronts."""
