@@ -10,10 +10,11 @@
     |-- MappingError           an op that cannot be mapped on a chip: demand, bound, gap, levers
     |-- UnsupportedError       a chip cannot serve the format or accumulator that a recipe asks for
     |-- OutputError            a result that cannot be written where it was asked for
+    |-- PluginError            a plugin that does not load, or that takes a name already taken
     |-- MissingExtraError      an optional dependency that is not installed
     `-- SelfTestError          the arithmetic of this installation is not trustworthy
 
-All but the last two are the user's input (exit code 2). Anything else that
+All but the last three are the user's input (exit code 2). Anything else that
 escapes from the package is a bug. The input errors are also `ValueError`, so
 that a validator may raise them.
 """
@@ -133,6 +134,10 @@ class UnsupportedError(AccelsimError, ValueError):
 
 class OutputError(AccelsimError, ValueError):
     """A result that cannot be written where it was asked for."""
+
+
+class PluginError(AccelsimError):
+    """A plugin that cannot be loaded, or two objects under one name."""
 
 
 class MissingExtraError(AccelsimError):
