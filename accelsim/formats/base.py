@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,10 @@ from accelsim.formats.rounding import Overflow, Rounding
 
 FloatArray = NDArray[np.floating[Any]]
 CodeArray = NDArray[np.unsignedinteger[Any]]
+RandomBits = NDArray[np.uint32]
+
+#: Random bits of a stochastic rounding where none are stated.
+DEFAULT_RANDOM_BIT_COUNT = 16
 
 
 class NumberFormat(ABC):
@@ -20,7 +25,14 @@ class NumberFormat(ABC):
     Subclasses are frozen dataclasses: equal formats compare and hash equal. A
     quantized tensor is an ordinary float array all of whose elements belong to
     the format; codes appear only in `encode` and `decode`.
+
+    The three methods that end in ``_scalar`` are the definition: exact, on
+    Python integers and fractions, and slow. The array methods must give the
+    same bits; `accelsim.testing.check_format` proves that they do.
     """
+
+    # A dataclass field in every subclass, so there is no slot for it here.
+    __slots__ = ()
 
     #: Name under which the format is known; unique in the catalog.
     name: str
@@ -30,6 +42,39 @@ class NumberFormat(ABC):
     def bits(self) -> int:
         """Width of a code in bits."""
 
+    @property
+    @abstractmethod
+    def max_finite(self) -> float:
+        """Largest finite value."""
+
+    @property
+    @abstractmethod
+    def min_positive(self) -> float:
+        """Smallest value above zero."""
+
+    @property
+    @abstractmethod
+    def has_infinity(self) -> bool:
+        """Whether a code means infinity."""
+
+    @property
+    @abstractmethod
+    def has_nan(self) -> bool:
+        """Whether a code means not-a-number."""
+
+    @property
+    def code_dtype(self) -> np.dtype[np.unsignedinteger[Any]]:
+        """Smallest unsigned integer type that holds a code."""
+        for dtype in (np.uint8, np.uint16, np.uint32):
+            if self.bits <= 8 * np.dtype(dtype).itemsize:
+                return np.dtype(dtype)
+        return np.dtype(np.uint64)
+
+    @property
+    @abstractmethod
+    def value_dtype(self) -> np.dtype[np.floating[Any]]:
+        """Float32 if that holds every value of the format, else float64."""
+
     @abstractmethod
     def quantize(
         self,
@@ -37,8 +82,8 @@ class NumberFormat(ABC):
         *,
         rounding: Rounding | None = None,
         overflow: Overflow | None = None,
-        random_bits: NDArray[np.uint32] | None = None,
-        random_bit_count: int = 16,
+        random_bits: RandomBits | None = None,
+        random_bit_count: int = DEFAULT_RANDOM_BIT_COUNT,
     ) -> FloatArray:
         """Round every element of `x` to a member of the format."""
 
@@ -49,3 +94,24 @@ class NumberFormat(ABC):
     @abstractmethod
     def decode(self, codes: CodeArray) -> FloatArray:
         """Return the value of every code."""
+
+    @abstractmethod
+    def round_scalar(
+        self,
+        x: Fraction | float,
+        *,
+        rounding: Rounding | None = None,
+        overflow: Overflow | None = None,
+        random_bits: int | None = None,
+        random_bit_count: int = DEFAULT_RANDOM_BIT_COUNT,
+        negative_zero: bool = False,
+    ) -> float:
+        """Round one exact number; the definition of `quantize`."""
+
+    @abstractmethod
+    def encode_scalar(self, value: float) -> int:
+        """Return the code of one member; the definition of `encode`."""
+
+    @abstractmethod
+    def decode_scalar(self, code: int) -> float:
+        """Return the value of one code; the definition of `decode`."""
