@@ -7,5 +7,38 @@ from accelsim.precision.accumulator import (
     PairRule,
 )
 from accelsim.precision.format_ref import FormatRef
+from accelsim.precision.lookup import get_recipe, list_recipes
+from accelsim.precision.recipe import (
+    GemmException,
+    GemmRule,
+    LossScaling,
+    OperandFormats,
+    Recipe,
+    SoftmaxRule,
+    StoreRule,
+    TensorScaling,
+    UpdateRule,
+    VectorRule,
+)
+from accelsim.precision.scaling import amax_scale
 
-__all__ = ["AccumulationMethod", "Accumulator", "FormatRef", "IntegerOverflow", "PairRule"]
+__all__ = [
+    "AccumulationMethod",
+    "Accumulator",
+    "FormatRef",
+    "GemmException",
+    "GemmRule",
+    "IntegerOverflow",
+    "LossScaling",
+    "OperandFormats",
+    "PairRule",
+    "Recipe",
+    "SoftmaxRule",
+    "StoreRule",
+    "TensorScaling",
+    "UpdateRule",
+    "VectorRule",
+    "amax_scale",
+    "get_recipe",
+    "list_recipes",
+]

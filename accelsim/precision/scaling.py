@@ -8,6 +8,7 @@ small numbers keep as many bits as the format can give them.
 from __future__ import annotations
 
 import math
+import sys
 
 import numpy as np
 
@@ -53,7 +54,8 @@ def amax_scale(amax: float, max_finite: float, *, power_of_two: bool, margin: in
     """
     if not (math.isfinite(amax) and amax > 0):
         return 1.0
-    significand, exponent = math.frexp(max_finite / amax)  # in [1/2, 1) x 2**exponent
+    ratio = min(max_finite / amax, sys.float_info.max)
+    significand, exponent = math.frexp(ratio)  # in [1/2, 1) x 2**exponent
     exponent = min(max(exponent - margin, _MIN_SCALE_EXPONENT), _MAX_SCALE_EXPONENT)
     if power_of_two:
         return math.ldexp(1.0, exponent - 1)

@@ -1,0 +1,43 @@
+"""Layers: shapes, parameters, lowering, and a float64 definition of each."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from accelsim.workload.layers.base import Layer, Shape
+from accelsim.workload.layers.conv2d import Conv2d
+from accelsim.workload.layers.elementwise import Add, BatchNorm2d, ReLU
+from accelsim.workload.layers.linear import Linear
+from accelsim.workload.layers.output import Flatten, Softmax
+from accelsim.workload.layers.pooling import AvgPool2d, GlobalAvgPool, MaxPool2d
+
+#: accelsim's own layers by kind.
+BUILTIN: Mapping[str, type[Layer]] = MappingProxyType(
+    {
+        "add": Add,
+        "avg_pool2d": AvgPool2d,
+        "batch_norm2d": BatchNorm2d,
+        "conv2d": Conv2d,
+        "flatten": Flatten,
+        "global_avg_pool": GlobalAvgPool,
+        "linear": Linear,
+        "max_pool2d": MaxPool2d,
+        "relu": ReLU,
+        "softmax": Softmax,
+    }
+)
+
+__all__ = [
+    "BUILTIN",
+    "Add",
+    "AvgPool2d",
+    "BatchNorm2d",
+    "Conv2d",
+    "Flatten",
+    "GlobalAvgPool",
+    "Layer",
+    "Linear",
+    "MaxPool2d",
+    "ReLU",
+    "Shape",
+    "Softmax",
+]

@@ -1,0 +1,96 @@
+"""What every layer is: shapes, parameters, a lowering and a float64 definition."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BeforeValidator, Field
+
+from accelsim.config import StrictModel
+from accelsim.workload.parameters import ParameterSpec
+
+if TYPE_CHECKING:
+    from accelsim.workload.builder import LayerScope
+
+Shape = tuple[int, ...]
+Float64Array = NDArray[np.float64]
+
+#: Largest extent of anything that a user may write.
+MAX_EXTENT = 2**20
+
+
+def _as_pair(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return (value, value)
+    return tuple(value) if isinstance(value, list) else value
+
+
+Extent = Annotated[int, Field(ge=1, le=MAX_EXTENT)]
+Padding = Annotated[int, Field(ge=0, le=MAX_EXTENT)]
+#: (vertical, horizontal); one number stands for both.
+ExtentPair = Annotated[tuple[Extent, Extent], BeforeValidator(_as_pair)]
+PaddingPair = Annotated[tuple[Padding, Padding], BeforeValidator(_as_pair)]
+
+
+class Layer(StrictModel, ABC):
+    """A layer of a network.
+
+    Shapes leave the batch out: (height, width, channels) or (features). Arrays
+    have it as their first axis. Subclasses fix `kind` and are final.
+    """
+
+    #: The layer's inputs become operands of GEMMs.
+    feeds_gemm: ClassVar[bool] = False
+    #: Every output element depends on one position of the inputs.
+    elementwise: ClassVar[bool] = False
+    #: The output is the input under another shape; nothing is computed.
+    alias: ClassVar[bool] = False
+
+    kind: str
+    """Which layer it is."""
+    name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_./-]*$", max_length=200)
+    """Name, unique in the network; parameters are called ``name.weight`` and so on."""
+    inputs: tuple[str, ...] | None = None
+    """Names of the layers whose outputs it reads, or ``input``; null means the layer before."""
+
+    @abstractmethod
+    def output_shape(self, inputs: Sequence[Shape]) -> Shape:
+        """Return the shape of the output.
+
+        Raises
+        ------
+        ShapeError
+            If the layer cannot take these inputs; says why and what would work.
+        """
+
+    @abstractmethod
+    def lower_forward(self, scope: LayerScope) -> str:
+        """Emit the forward ops into `scope` and return the name of the output tensor."""
+
+    @abstractmethod
+    def reference(
+        self, inputs: Sequence[Float64Array], parameters: Mapping[str, Float64Array]
+    ) -> Float64Array:
+        """Compute the layer in float64, independently of its lowering.
+
+        Parameters
+        ----------
+        inputs : sequence of float64 arrays
+            Batch first, channels last.
+        parameters : mapping from str to float64 array
+            By name within the layer, in PyTorch's layout.
+        """
+
+    def parameters(self, inputs: Sequence[Shape]) -> tuple[ParameterSpec, ...]:
+        """Return what the layer learns; empty here."""
+        del inputs
+        return ()
+
+    def macs(self, inputs: Sequence[Shape]) -> int:
+        """Return the multiply-accumulates for one sample; 0 here."""
+        del inputs
+        return 0

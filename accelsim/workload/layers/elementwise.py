@@ -1,0 +1,133 @@
+"""Layers whose every output element depends on one position of their inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from accelsim.errors import ShapeError
+from accelsim.workload.builder import LayerScope
+from accelsim.workload.layers.base import Extent, Float64Array, Layer, Shape
+from accelsim.workload.ops import Role
+from accelsim.workload.parameters import Initial, ParameterSpec, Preparation
+
+
+class ReLU(Layer):
+    """Negative numbers become +0; NaN stays NaN."""
+
+    elementwise: ClassVar[bool] = True
+
+    kind: Literal["relu"] = "relu"
+
+    def output_shape(self, inputs: Sequence[Shape]) -> Shape:
+        """Return the input's shape."""
+        return inputs[0]
+
+    def lower_forward(self, scope: LayerScope) -> str:
+        """Emit one ``relu``."""
+        return scope.vector("relu", scope.inputs)
+
+    def reference(
+        self, inputs: Sequence[Float64Array], parameters: Mapping[str, Float64Array]
+    ) -> Float64Array:
+        """Return max(x, 0)."""
+        del parameters
+        return np.maximum(inputs[0], 0.0)
+
+
+class Add(Layer):
+    """Sum of two tensors of the same shape: the joint of a residual block."""
+
+    elementwise: ClassVar[bool] = True
+
+    kind: Literal["add"] = "add"
+
+    def output_shape(self, inputs: Sequence[Shape]) -> Shape:
+        """Return the common shape."""
+        if len(inputs) != 2:
+            raise ShapeError(f"it adds two inputs and is given {len(inputs)}; name both in inputs")
+        if inputs[0] != inputs[1]:
+            raise ShapeError(
+                f"its inputs have different shapes, {inputs[0]} and {inputs[1]}; a 1 x 1 "
+                "convolution with the right stride and out_channels makes them equal"
+            )
+        return inputs[0]
+
+    def lower_forward(self, scope: LayerScope) -> str:
+        """Emit one ``add``."""
+        return scope.vector("add", scope.inputs)
+
+    def reference(
+        self, inputs: Sequence[Float64Array], parameters: Mapping[str, Float64Array]
+    ) -> Float64Array:
+        """Return a + b."""
+        del parameters
+        return inputs[0] + inputs[1]
+
+
+class BatchNorm2d(Layer):
+    """Batch norm at inference: one factor and one summand per channel.
+
+    The vector unit computes ``round(round(x * scale) + shift)`` in the recipe's
+    vector format, with scale = weight / sqrt(running_var + eps) and shift = bias -
+    running_mean * scale formed in float64 and rounded once to that format when
+    the weights are loaded. Where the workload folds batch norm and the layer
+    directly follows a convolution that nothing else reads, its scale multiplies
+    the convolution's weights, in float64 before they are rounded, its shift
+    becomes the bias, and nothing is left to compute here.
+    """
+
+    elementwise: ClassVar[bool] = True
+
+    kind: Literal["batch_norm2d"] = "batch_norm2d"
+    num_features: Extent
+    """Channels."""
+    eps: float = Field(default=1e-5, gt=0, le=1)
+    """Added to the variance."""
+
+    def output_shape(self, inputs: Sequence[Shape]) -> Shape:
+        """Return the input's shape."""
+        if inputs[0][-1] != self.num_features:
+            raise ShapeError(
+                f"it takes {self.num_features} channels and is given {inputs[0][-1]}; "
+                f"set num_features: {inputs[0][-1]}, or change the layer before"
+            )
+        return inputs[0]
+
+    def parameters(self, inputs: Sequence[Shape]) -> tuple[ParameterSpec, ...]:
+        """Return ``weight``, ``bias``, ``running_mean`` and ``running_var``."""
+        del inputs
+        shape = (self.num_features,)
+        return (
+            ParameterSpec("weight", shape, Role.PARAMETER, Initial.ONE),
+            ParameterSpec("bias", shape, Role.PARAMETER, Initial.ZERO),
+            ParameterSpec("running_mean", shape, Role.PARAMETER, Initial.ZERO, learned=False),
+            ParameterSpec("running_var", shape, Role.PARAMETER, Initial.ONE, learned=False),
+        )
+
+    def lower_forward(self, scope: LayerScope) -> str:
+        """Emit one ``batch_norm``, or nothing where it is folded."""
+        if scope.is_folded:
+            return scope.inputs[0]
+        eps = (("eps", self.eps),)
+        scale = scope.vector_parameter(
+            "scale", Preparation.BATCH_NORM_SCALE, ("weight", "running_var"), attributes=eps
+        )
+        shift = scope.vector_parameter(
+            "shift",
+            Preparation.BATCH_NORM_SHIFT,
+            ("weight", "bias", "running_mean", "running_var"),
+            attributes=eps,
+        )
+        return scope.vector("batch_norm", (scope.inputs[0], scale, shift))
+
+    def reference(
+        self, inputs: Sequence[Float64Array], parameters: Mapping[str, Float64Array]
+    ) -> Float64Array:
+        """Normalise with the running statistics, then apply weight and bias."""
+        deviation = np.sqrt(parameters["running_var"] + self.eps)
+        normal = (inputs[0] - parameters["running_mean"]) / deviation
+        return normal * parameters["weight"] + parameters["bias"]

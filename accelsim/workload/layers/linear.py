@@ -1,0 +1,106 @@
+"""Fully connected layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal, Self
+
+from pydantic import model_validator
+
+from accelsim.errors import ShapeError
+from accelsim.workload.builder import LayerScope
+from accelsim.workload.layers.base import Extent, Float64Array, Layer, Shape
+from accelsim.workload.ops import Role
+from accelsim.workload.parameters import Initial, ParameterSpec, channels_last_columns
+from accelsim.workload.views import MatrixView
+
+
+class Linear(Layer):
+    """``y = x W^T + b`` over the last axis; every other axis counts as batch.
+
+    Lowers to one `Gemm` with k in the order of the input's last axis. Where that
+    axis is a flattened map, its order here is (height, width, channels), while
+    PyTorch's is (channels, height, width). A weight file in PyTorch's order is
+    right as it is if `flattened_from` says the shape that PyTorch flattened:
+    its columns are then rearranged when they are loaded.
+    """
+
+    feeds_gemm: ClassVar[bool] = True
+
+    kind: Literal["linear"] = "linear"
+    in_features: Extent
+    """Length of the input's last axis."""
+    out_features: Extent
+    """Length of the output's last axis."""
+    bias: bool = True
+    """Add one number per output feature."""
+    flattened_from: tuple[Extent, Extent, Extent] | None = None
+    """(channels, height, width) of the map that PyTorch flattened to make the weight's columns;
+    null where they are in the order of the input."""
+
+    @model_validator(mode="after")
+    def _check_flattened(self) -> Self:
+        shape = self.flattened_from
+        if shape is not None and math.prod(shape) != self.in_features:
+            raise ValueError(
+                f"flattened_from = {list(shape)} holds {math.prod(shape)} features, "
+                f"not in_features = {self.in_features}"
+            )
+        return self
+
+    def output_shape(self, inputs: Sequence[Shape]) -> Shape:
+        """Return the input's shape with its last extent replaced."""
+        shape = inputs[0]
+        if shape[-1] != self.in_features:
+            flatten = (
+                "; a flatten layer before it would give it "
+                f"{math.prod(shape)}" if math.prod(shape) == self.in_features else ""
+            )  # fmt: skip
+            raise ShapeError(
+                f"it takes {self.in_features} features and is given {shape[-1]}; "
+                f"set in_features: {shape[-1]}, or change the layer before{flatten}"
+            )
+        return (*shape[:-1], self.out_features)
+
+    def parameters(self, inputs: Sequence[Shape]) -> tuple[ParameterSpec, ...]:
+        """Return ``weight`` (out, in) and, if any, ``bias`` (out)."""
+        del inputs
+        weight = ParameterSpec(
+            "weight",
+            (self.out_features, self.in_features),
+            Role.WEIGHT,
+            Initial.HE_NORMAL,
+            fan_in=self.in_features,
+        )
+        if not self.bias:
+            return (weight,)
+        return (weight, ParameterSpec("bias", (self.out_features,), Role.PARAMETER, Initial.ZERO))
+
+    def macs(self, inputs: Sequence[Shape]) -> int:
+        """Return rows x in_features x out_features."""
+        return math.prod(inputs[0][:-1]) * self.in_features * self.out_features
+
+    def lower_forward(self, scope: LayerScope) -> str:
+        """Emit the GEMM, then unscaling and bias where there are any."""
+        out_shape = (scope.batch, *scope.output_shape)
+        rows = math.prod(out_shape[:-1])
+        in_shape = (scope.batch, *scope.input_shapes[0])
+        weight, bias = scope.linear_parameters(flattened_from=self.flattened_from, bias=self.bias)
+        return scope.linear_map(
+            MatrixView(in_shape, 1, rows, self.in_features),
+            weight,
+            MatrixView(out_shape, 1, rows, self.out_features),
+            weight_shape=(1, self.in_features, self.out_features),
+            bias=bias,
+        )
+
+    def reference(
+        self, inputs: Sequence[Float64Array], parameters: Mapping[str, Float64Array]
+    ) -> Float64Array:
+        """Multiply by the transposed weight and add the bias."""
+        weight = parameters["weight"]
+        if self.flattened_from is not None:
+            weight = channels_last_columns(weight, self.flattened_from)
+        out: Float64Array = inputs[0] @ weight.T
+        return out + parameters["bias"] if self.bias else out

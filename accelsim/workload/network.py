@@ -1,0 +1,202 @@
+"""A network as a user writes it: an input and a list of layers on named tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import Field, GetPydanticSchema, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
+
+from accelsim.config import StrictModel, load_model, resource_path
+from accelsim.errors import UnknownNameError
+from accelsim.registry import Registry
+from accelsim.workload.graph import INPUT, Graph, LayerError, resolve_graph
+from accelsim.workload.layers import Layer
+from accelsim.workload.layers.base import Extent
+from accelsim.workload.parameters import ParameterSpec
+
+
+@lru_cache(maxsize=1)
+def layer_registry() -> Registry[type[Layer]]:
+    """Return the table of layers by kind: accelsim's own and what plugins add."""
+    return Registry("layer", group="accelsim.layers", builtin="accelsim.workload.layers:BUILTIN")
+
+
+def _validate_layer(data: Any) -> Layer:
+    if isinstance(data, Layer):
+        return data
+    if not isinstance(data, Mapping):
+        raise PydanticCustomError(
+            "layer", "A layer is a mapping such as {name: relu1, kind: relu}."
+        )
+    kind = data.get("kind")
+    if not isinstance(kind, str):
+        known = ", ".join(layer_registry().names())
+        raise PydanticCustomError("layer", f"A layer needs a kind, one of: {known}.")
+    try:
+        layer = layer_registry().get(kind)
+    except UnknownNameError as error:
+        raise _located(("kind",), str(error)) from error
+    return layer.model_validate(dict(data))
+
+
+def _located(place: tuple[str | int, ...], message: str) -> ValidationError:
+    """Return an error that tells the loader where in the file to look."""
+    error = PydanticCustomError("workload", "{message}", {"message": message})
+    return ValidationError.from_exception_data(
+        "Workload", [InitErrorDetails(type=error, loc=place, input=None)]
+    )
+
+
+def _any_layer() -> core_schema.CoreSchema:
+    classes = {kind: cls.__pydantic_core_schema__ for kind, cls in layer_registry().items()}
+    return core_schema.tagged_union_schema(classes, discriminator="kind")
+
+
+#: A layer of any registered kind.
+AnyLayer = Annotated[
+    Layer,
+    GetPydanticSchema(
+        lambda _source, _handler: core_schema.no_info_plain_validator_function(
+            _validate_layer,
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda layer: (
+                    layer.model_dump(mode="json", exclude_defaults=True) | {"kind": layer.kind}
+                )
+            ),
+        ),
+        lambda _schema, handler: handler(_any_layer()),
+    ),
+]
+
+
+class InputKind(StrEnum):
+    """What a network reads."""
+
+    #: A picture: (height, width, channels).
+    IMAGE = "image"
+    #: Anything else: numbers without a picture behind them.
+    FEATURES = "features"
+
+
+class InputSpec(StrictModel):
+    """The tensor that a network is given."""
+
+    shape: tuple[Extent, ...] = Field(min_length=1, max_length=4)
+    """(height, width, channels) or (features), without the batch."""
+    kind: InputKind = InputKind.FEATURES
+    """What it is."""
+    first_layer_exception: bool = True
+    """Whether the recipe's exception for a first layer that reads an image applies; features
+    never get it."""
+    mean: tuple[float, ...] | None = None
+    """Subtracted from each channel of an image of numbers from 0 to 1."""
+    std: tuple[Annotated[float, Field(gt=0)], ...] | None = None
+    """Each channel is divided by it, after `mean`."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.kind is InputKind.IMAGE and len(self.shape) != 3:
+            raise ValueError(
+                f"an image has the shape [height, width, channels], not {list(self.shape)}"
+            )
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if values is not None and len(values) != self.shape[-1]:
+                raise ValueError(f"{name} has {len(values)} numbers for {self.shape[-1]} channels")
+        return self
+
+
+class Workload(StrictModel):
+    """A network: an input, layers, and where it comes from."""
+
+    name: str = Field(min_length=1, max_length=200)
+    """Name of the network."""
+    description: str = ""
+    """What it is, in a sentence."""
+    source: str = ""
+    """Who defined it."""
+    input: InputSpec
+    """What it reads, under the name ``input``."""
+    layers: tuple[AnyLayer, ...] = Field(min_length=1, max_length=100_000)
+    """Layers in the order of computation; each reads the one before unless it names others."""
+    outputs: tuple[str, ...] = ()
+    """Layers whose outputs are results; empty means the last layer."""
+    fold_batch_norm: bool = False
+    """Fold batch norm into the convolution before it, for inference."""
+
+    @model_validator(mode="after")
+    def _check_graph(self) -> Self:
+        if self.layers and any(layer.name == INPUT for layer in self.layers):
+            raise ValueError(f"the name {INPUT!r} belongs to the network's input")
+        try:
+            graph = self.graph
+        except LayerError as error:
+            raise _located(("layers", error.index, error.field), str(error)) from error
+        known = {node.name for node in graph.nodes}
+        for index, name in enumerate(self.outputs):
+            if name not in known:
+                raise _located(("outputs", index), f"{name!r} is no layer of this network.")
+        return self
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The layers, connected, with every shape."""
+        return resolve_graph(
+            self.layers,
+            self.input.shape,
+            fold_batch_norm=self.fold_batch_norm,
+            outputs=self.outputs,
+        )
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Layers whose outputs are results."""
+        return self.outputs or (self.layers[-1].name,)
+
+    @property
+    def parameters(self) -> Mapping[str, ParameterSpec]:
+        """Every parameter by full name, such as ``conv1.weight``, in PyTorch's layout."""
+        return {
+            f"{node.name}.{spec.name}": spec
+            for node in self.graph.nodes
+            for spec in node.layer.parameters(node.input_shapes)
+        }
+
+    @property
+    def parameter_count(self) -> int:
+        """Numbers that training changes: weights, biases, batch-norm weight and bias."""
+        count = 0
+        for spec in self.parameters.values():
+            size = 1
+            for extent in spec.shape:
+                size *= extent
+            count += size if spec.learned else 0
+        return count
+
+    def macs(self, batch: int = 1) -> int:
+        """Return the multiply-accumulates of one inference, padding zeros included."""
+        return batch * sum(node.macs for node in self.graph.nodes)
+
+
+def load_workload(name: str | Path, overrides: Iterable[str] = ()) -> Workload:
+    """Load a network that ships with accelsim, or a YAML file.
+
+    Parameters
+    ----------
+    name : str or Path
+        A name such as ``resnet50``, or a path.
+    overrides : iterable of str
+        ``key=value`` with dotted keys, such as ``fold_batch_norm=true``.
+
+    Raises
+    ------
+    UnknownNameError
+        If nothing has that name.
+    ConfigError
+        With every problem and its place in the file.
+    """
+    return load_model(resource_path("workloads", str(name)), Workload, overrides=overrides)

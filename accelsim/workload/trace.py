@@ -1,0 +1,93 @@
+"""The trace: everything that a chip does, in order.
+
+It is the program. The executor interprets it, the timing model walks it, the cost
+model prices it, all from the same objects. It knows no chip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from accelsim.workload.ops import Gemm, Op, TensorInfo, VectorOp
+from accelsim.workload.parameters import TraceParameter
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Ops in order, the tensors that they name, and where those come from.
+
+    Parameters
+    ----------
+    workload, recipe : str
+        Names of what was lowered, for reports.
+    phase : str
+        ``inference`` or ``training``.
+    batch : int
+        Images, or other samples, at once.
+    ops : tuple of Gemm and VectorOp
+        Every op reads only inputs, parameters, and outputs of ops before it.
+    tensors : mapping from str to TensorInfo
+        Every tensor that an op names.
+    inputs : tuple of str
+        Tensors that are given: loaded in their format, rounded once to nearest even.
+    parameters : tuple of TraceParameter
+        Tensors that are made from the weights when they are loaded.
+    outputs : tuple of str
+        Tensors that are the result.
+    """
+
+    workload: str
+    recipe: str
+    phase: str
+    batch: int
+    ops: tuple[Op, ...]
+    tensors: Mapping[str, TensorInfo]
+    inputs: tuple[str, ...]
+    parameters: tuple[TraceParameter, ...]
+    outputs: tuple[str, ...]
+
+    @property
+    def gemms(self) -> tuple[Gemm, ...]:
+        """The GEMMs, in order."""
+        return tuple(op for op in self.ops if isinstance(op, Gemm))
+
+    @property
+    def vector_ops(self) -> tuple[VectorOp, ...]:
+        """The vector ops, in order."""
+        return tuple(op for op in self.ops if isinstance(op, VectorOp))
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of all GEMMs, padding zeros included."""
+        return sum(op.macs for op in self.ops)
+
+    def save(self, path: str | Path) -> None:
+        """Write the trace as JSON; gzip-compressed if `path` ends in ``.gz``.
+
+        The file is written beside its place and then moved there, so no half of a
+        trace is ever seen.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written.
+        """
+        from accelsim.workload.trace_file import save_trace
+
+        save_trace(self, path)
+
+
+def load_trace(path: str | Path) -> Trace:
+    """Read a trace that `Trace.save` wrote.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, too large, no JSON, or not a valid trace: unknown
+        keys, a tensor that no op or input defines, shapes that do not fit a view.
+    """
+    from accelsim.workload.trace_file import load_trace as load
+
+    return load(path)
