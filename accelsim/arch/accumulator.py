@@ -20,6 +20,8 @@ class AccumulatorCapability(StrictModel):
     """Ways of summing inside a chunk."""
     roundings: tuple[Rounding, ...] = (Rounding.NEAREST_EVEN,)
     """Roundings of an addition."""
+    products: tuple[FormatRef, ...] = ()
+    """Formats to which products can be rounded before they are added; exact products always work."""
 
 
 class AccumulatorUnit(StrictModel):

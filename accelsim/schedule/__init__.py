@@ -1,1 +1,40 @@
-"""schedule."""
+"""Schedule: in which order. The hub that values, time and price are read from."""
+
+from accelsim.schedule.dataflows import BUILTIN, Dataflow, dataflow_registry
+from accelsim.schedule.make import make_schedule
+from accelsim.schedule.mapping import Dim, Level, Loop, Mapping, Stationary
+from accelsim.schedule.passes import PassGroup, PassPattern
+from accelsim.schedule.reduction_order import ReductionOrder
+from accelsim.schedule.schedule import Block, Schedule, Step
+from accelsim.schedule.support import select_pair
+from accelsim.schedule.traffic import (
+    BlockBytes,
+    Transfers,
+    block_bytes,
+    block_transfers,
+    tile_bytes,
+)
+
+__all__ = [
+    "BUILTIN",
+    "Block",
+    "BlockBytes",
+    "Dataflow",
+    "Dim",
+    "Level",
+    "Loop",
+    "Mapping",
+    "PassGroup",
+    "PassPattern",
+    "ReductionOrder",
+    "Schedule",
+    "Stationary",
+    "Step",
+    "Transfers",
+    "block_bytes",
+    "block_transfers",
+    "dataflow_registry",
+    "make_schedule",
+    "select_pair",
+    "tile_bytes",
+]

@@ -1,4 +1,9 @@
-"""A mapping: one GEMM as a tiled loop nest on one chip. Loop order is data."""
+"""A mapping: one GEMM as a tiled loop nest on one chip. Loop order is data.
+
+A dataflow is a function that returns one of these, and nothing else: which
+dimension lies along the rows and the columns of the array, which one is
+streamed, in which order the tiles are visited. `Schedule` unrolls it in time.
+"""
 
 from __future__ import annotations
 
@@ -48,6 +53,11 @@ class Loop:
 
     `count` iterations cover the extent that the enclosing loop of the same
     dimension hands down; the last may be short.
+
+    The spatial loops describe the machine, not the op: `count` of ROWS and COLS
+    is the number of rows and columns that the array has, and `tile` the
+    positions that one of them serves (`k_per_pe` where k lies along the rows).
+    STREAM's `tile` is the positions that one streamed vector covers.
     """
 
     dim: Dim
@@ -68,13 +78,15 @@ class Mapping:
         Operand that stays in the array.
     loops : tuple of Loop
         The nest. CORE loops first, then BLOCK, PASS, then the spatial loops
-        (ROWS, COLS, PE) and STREAM.
+        (ROWS, COLS, PE) and STREAM. A dimension without a loop at a level is
+        not divided there.
     k_per_pe : int
         k positions that one element takes per cycle.
     chunk_size : int
         Products per chunk, at most k.
     fallback : bool
-        True where the vector unit runs the GEMM because the array cannot.
+        True where the vector unit runs the GEMM because the array cannot; ROWS
+        is then 1 and COLS the number of lanes.
     """
 
     dataflow: str
@@ -84,13 +96,58 @@ class Mapping:
     chunk_size: int
     fallback: bool = False
 
-    def tile(self, level: Level, dim: Dim) -> int | None:
-        """Return the tile of `dim` at `level`, or None where there is no such loop."""
+    def find(self, level: Level, dim: Dim) -> Loop | None:
+        """Return the loop over `dim` at `level`, or None where there is none."""
         for loop in self.loops:
             if loop.level is level and loop.dim is dim:
-                return loop.tile
+                return loop
         return None
+
+    def tile(self, level: Level, dim: Dim) -> int | None:
+        """Return the tile of `dim` at `level`, or None where there is no such loop."""
+        loop = self.find(level, dim)
+        return None if loop is None else loop.tile
+
+    def at(self, level: Level) -> tuple[Loop, ...]:
+        """Return the loops of a level, outermost first."""
+        return tuple(loop for loop in self.loops if loop.level is level)
 
     def order(self, level: Level) -> tuple[Dim, ...]:
         """Return the dimensions of a level's loops, outermost first."""
-        return tuple(loop.dim for loop in self.loops if loop.level is level)
+        return tuple(loop.dim for loop in self.at(level))
+
+    def only(self, level: Level) -> Loop:
+        """Return the single loop of a level: ROWS, COLS, PE or STREAM.
+
+        Raises
+        ------
+        ValueError
+            If the level does not have exactly one loop.
+        """
+        loops = self.at(level)
+        if len(loops) != 1:
+            raise ValueError(f"a mapping needs one {level} loop, this one has {len(loops)}")
+        return loops[0]
+
+    @property
+    def rows(self) -> int:
+        """Rows of the array that runs the GEMM."""
+        return self.only(Level.ROWS).count
+
+    @property
+    def cols(self) -> int:
+        """Columns of the array that runs the GEMM."""
+        return self.only(Level.COLS).count
+
+    @property
+    def k_on_rows(self) -> bool:
+        """Whether k lies along the rows, so that partial sums travel down a column."""
+        return self.only(Level.ROWS).dim is Dim.K
+
+    @property
+    def cores_used(self) -> int:
+        """Cores that get work."""
+        used = 1
+        for loop in self.at(Level.CORE):
+            used *= loop.count
+        return used

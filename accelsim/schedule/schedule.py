@@ -1,31 +1,45 @@
 """A schedule: a mapping unrolled in time. The only place where order is decided.
 
-`numerics`, `timing` and `cost` all read the same `Schedule.steps()`; none may
-sort, split or merge them.
+`numerics`, `timing` and `cost` all read the same schedule; none may sort, split
+or merge its steps. `steps` is the definition. Walking it costs one object for
+every pass, so the counts and `block_passes` say the same in closed form.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
+from math import prod
 
-from accelsim.schedule.mapping import Mapping
+from accelsim.precision import PairRule
+from accelsim.schedule.mapping import Dim, Level, Mapping
+from accelsim.schedule.passes import PassGroup, PassPattern, Range, merge_groups, pass_pattern
 from accelsim.schedule.reduction_order import ReductionOrder
 from accelsim.workload.ops import Gemm
-
-#: A half-open range of positions.
-Range = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
     """A part of a GEMM whose operands are in one core's scratchpad together.
 
-    `first_k` and `last_k` say whether it starts or completes its outputs.
+    Parameters
+    ----------
+    index : int
+        Position among the blocks of all cores.
+    core : int
+        Core that works on it.
+    first_step : int
+        `Step.index` of its first step.
+    group, m, n, k : (start, stop)
+        Half-open ranges of the GEMM.
+    first_k, last_k : bool
+        Whether it starts or completes its outputs.
     """
 
     index: int
     core: int
+    first_step: int
     group: Range
     m: Range
     n: Range
@@ -33,10 +47,42 @@ class Block:
     first_k: bool
     last_k: bool
 
+    def range(self, dim: Dim) -> Range:
+        """Return the half-open range of a dimension."""
+        ranges = {Dim.GROUP: self.group, Dim.M: self.m, Dim.N: self.n, Dim.K: self.k}
+        return ranges[dim]
+
+    @property
+    def groups(self) -> int:
+        """Independent products in the block."""
+        return self.group[1] - self.group[0]
+
+    @property
+    def outputs(self) -> int:
+        """Outputs, of all groups, that the block adds to."""
+        return self.groups * (self.m[1] - self.m[0]) * (self.n[1] - self.n[0])
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of the block."""
+        return self.outputs * (self.k[1] - self.k[0])
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One stationary tile pass of one core."""
+    """One stationary tile pass of one core.
+
+    Parameters
+    ----------
+    index : int
+        Position among the steps of all cores; joins the three readings.
+    core, block : int
+        Core, and `Block.index`.
+    group : int
+        Which of the independent products.
+    m, n, k : (start, stop)
+        Half-open ranges of the GEMM.
+    """
 
     index: int
     core: int
@@ -49,14 +95,25 @@ class Step:
     @property
     def macs(self) -> int:
         """Multiply-accumulates of the pass."""
-        return (
-            (self.m[1] - self.m[0]) * (self.n[1] - self.n[0]) * (self.k[1] - self.k[0])
-        )
+        return (self.m[1] - self.m[0]) * (self.n[1] - self.n[0]) * (self.k[1] - self.k[0])
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """One GEMM on one chip, in order."""
+    """One GEMM on one chip, in order.
+
+    Cores work side by side; blocks and steps are listed core by core, in the
+    order in time of each core.
+
+    Parameters
+    ----------
+    op : Gemm
+        The GEMM.
+    mapping : Mapping
+        Its loop nest, valid for the op.
+    cores : int
+        Cores of the chip; `mapping.cores_used` of them get work.
+    """
 
     op: Gemm
     mapping: Mapping
@@ -64,16 +121,135 @@ class Schedule:
 
     def blocks(self) -> Iterator[Block]:
         """Yield the blocks of every core, core by core, in time order."""
-        raise NotImplementedError
+        index = step = 0
+        for core, whole in enumerate(self._core_ranges()):
+            for ranges in _nest(self.mapping, Level.BLOCK, whole):
+                k = ranges[Dim.K]
+                block = Block(
+                    index=index,
+                    core=core,
+                    first_step=step,
+                    group=ranges[Dim.GROUP],
+                    m=ranges[Dim.M],
+                    n=ranges[Dim.N],
+                    k=k,
+                    first_k=k[0] == 0,
+                    last_k=k[1] == self.op.k,
+                )
+                yield block
+                index += 1
+                step += self._pass_count(block)
 
     def block_steps(self, block: Block) -> Iterator[Step]:
         """Yield the steps of one block in time order."""
-        raise NotImplementedError
+        whole = {dim: block.range(dim) for dim in Dim}
+        for offset, ranges in enumerate(_nest(self.mapping, Level.PASS, whole)):
+            yield Step(
+                index=block.first_step + offset,
+                core=block.core,
+                block=block.index,
+                group=ranges[Dim.GROUP][0],
+                m=ranges[Dim.M],
+                n=ranges[Dim.N],
+                k=ranges[Dim.K],
+            )
 
     def steps(self) -> Iterator[Step]:
         """Yield every step; `Step.index` counts them and joins the readings."""
-        raise NotImplementedError
+        for block in self.blocks():
+            yield from self.block_steps(block)
+
+    def block_pattern(self, block: Block) -> PassPattern:
+        """Return the passes of a block, as nested runs, in time order.
+
+        It depends only on the extents of the block and on its place in k, and its
+        size on the number of distinct passes: a million passes cost little.
+        """
+        op = self.op
+        return pass_pattern(
+            self.mapping,
+            groups=block.groups,
+            m=block.m[1] - block.m[0],
+            n=block.n[1] - block.n[0],
+            k=block.k,
+            total_k=op.k,
+        )
+
+    def block_passes(self, block: Block) -> tuple[PassGroup, ...]:
+        """Return the passes of a block run-length coded, in time order.
+
+        The same as looking at every step of `block_steps` in turn and joining
+        equal neighbours.
+        """
+        return merge_groups(self.block_pattern(block).groups())
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates, padding zeros included."""
+        return self.op.macs
+
+    @property
+    def block_count(self) -> int:
+        """Blocks of all cores."""
+        return sum(
+            prod(_tiles(self.mapping, Level.BLOCK, dim, ranges[dim]) for dim in Dim)
+            for ranges in self._core_ranges()
+        )
+
+    @property
+    def pass_count(self) -> int:
+        """Steps of all cores."""
+        return sum(
+            prod(_tiles_below(self.mapping, dim, ranges[dim]) for dim in Dim)
+            for ranges in self._core_ranges()
+        )
 
     def reduction_order(self) -> ReductionOrder:
-        """Return the order in which the products of an output are added."""
-        raise NotImplementedError
+        """Return the order in which the products of an output are added.
+
+        It is derived from the mapping and is the same for every output.
+        """
+        accumulator = self.op.accumulator
+        fused = accumulator.pair_size if accumulator.pair is PairRule.FUSED else 1
+        return ReductionOrder(
+            k=self.op.k,
+            chunk_size=self.mapping.chunk_size,
+            fused=fused,
+            segments=((0, self.op.k),),
+        )
+
+    def _core_ranges(self) -> Iterator[dict[Dim, Range]]:
+        op = self.op
+        extents = {Dim.GROUP: op.groups, Dim.M: op.m, Dim.N: op.n, Dim.K: op.k}
+        whole = {dim: (0, extent) for dim, extent in extents.items()}
+        return _nest(self.mapping, Level.CORE, whole)
+
+    def _pass_count(self, block: Block) -> int:
+        return prod(_tiles(self.mapping, Level.PASS, dim, block.range(dim)) for dim in Dim)
+
+
+def _nest(mapping: Mapping, level: Level, whole: dict[Dim, Range]) -> Iterator[dict[Dim, Range]]:
+    """Yield the ranges of every iteration of a level's loops, outermost slowest."""
+    loops = mapping.at(level)
+    for picked in product(*(_split(whole[loop.dim], loop.tile) for loop in loops)):
+        yield {**whole, **{loop.dim: tile for loop, tile in zip(loops, picked, strict=True)}}
+
+
+def _split(whole: Range, tile: int) -> tuple[Range, ...]:
+    start, stop = whole
+    return tuple((at, min(at + tile, stop)) for at in range(start, stop, tile))
+
+
+def _tiles(mapping: Mapping, level: Level, dim: Dim, whole: Range) -> int:
+    """Return how many tiles of a level cover a range."""
+    tile = mapping.tile(level, dim)
+    return 1 if tile is None else -(-(whole[1] - whole[0]) // tile)
+
+
+def _tiles_below(mapping: Mapping, dim: Dim, whole: Range) -> int:
+    """Return how many pass tiles the blocks of a range are cut into."""
+    extent = whole[1] - whole[0]
+    block = mapping.tile(Level.BLOCK, dim) or extent
+    full, rest = divmod(extent, block) if extent else (0, 0)
+    count = full * _tiles(mapping, Level.PASS, dim, (0, block))
+    return count + (_tiles(mapping, Level.PASS, dim, (0, rest)) if rest else 0)

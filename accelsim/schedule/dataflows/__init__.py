@@ -1,1 +1,43 @@
-"""dataflows."""
+"""Dataflows: one small function each, ``(op, chip) -> Mapping``.
+
+More come from other packages through the entry-point group
+``accelsim.dataflows``; `accelsim.testing.check_dataflow` proves one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from accelsim.arch import Chip
+from accelsim.registry import Registry
+from accelsim.schedule.dataflows.input_stationary import input_stationary
+from accelsim.schedule.dataflows.output_stationary import output_stationary
+from accelsim.schedule.dataflows.vector_fallback import vector_fallback
+from accelsim.schedule.dataflows.weight_stationary import weight_stationary
+from accelsim.schedule.mapping import Mapping
+from accelsim.workload.ops import Gemm
+
+#: A dataflow maps one GEMM onto one chip.
+Dataflow = Callable[[Gemm, Chip], Mapping]
+
+#: The dataflows that ship.
+BUILTIN: dict[str, Dataflow] = {
+    "input_stationary": input_stationary,
+    "output_stationary": output_stationary,
+    "weight_stationary": weight_stationary,
+}
+
+#: All dataflows, by the name that a chip's `mac_array.dataflow` gives.
+dataflow_registry: Registry[Dataflow] = Registry(
+    "dataflow", group="accelsim.dataflows", builtin="accelsim.schedule.dataflows:BUILTIN"
+)
+
+__all__ = [
+    "BUILTIN",
+    "Dataflow",
+    "dataflow_registry",
+    "input_stationary",
+    "output_stationary",
+    "vector_fallback",
+    "weight_stationary",
+]

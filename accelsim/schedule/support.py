@@ -1,0 +1,150 @@
+"""What a chip can be asked for: operand pairs, accumulators, and who serves an op.
+
+A chip says what it can, a recipe what is asked. A request that the chip cannot
+serve is refused with the list of what it can, unless its vector unit takes over
+the GEMMs that the array cannot serve.
+"""
+
+from __future__ import annotations
+
+from accelsim.arch import AccumulatorCapability, Chip, OperandPair
+from accelsim.errors import UnsupportedError
+from accelsim.precision import AccumulationMethod, Accumulator, PairRule
+from accelsim.workload.ops import Gemm
+
+
+def select_pair(op: Gemm, chip: Chip) -> OperandPair:
+    """Return how the array multiplies the operands of `op`.
+
+    Raises
+    ------
+    UnsupportedError
+        If the array has no such pair of formats, or does not sum its products as
+        the accumulator asks; it lists what the chip can.
+    """
+    reasons = array_refusals(op, chip)
+    if reasons:
+        raise UnsupportedError(_refusal(op, chip, reasons))
+    pair = _find_pair(op, chip)
+    assert pair is not None  # or there would have been a reason
+    return pair
+
+
+def array_refusals(op: Gemm, chip: Chip) -> tuple[str, ...]:
+    """Return why the array cannot serve `op`; empty where it can."""
+    pair = _find_pair(op, chip)
+    reasons = []
+    if pair is None:
+        can = ", ".join(_pair_text(one) for one in chip.mac_array.operand_pairs)
+        reasons.append(
+            f"The array does not multiply {op.a.format.name} x {op.b.format.name}."
+            f" It multiplies: {can}."
+        )
+    else:
+        reasons.extend(_pair_rule_refusals(op.accumulator, pair))
+    supports = chip.accumulator.supports
+    if not any(_serves(capability, op.accumulator) for capability in supports):
+        can = "; ".join(_capability_text(capability) for capability in supports)
+        reasons.append(
+            f"The accumulators do not add as {_request_text(op.accumulator)}. They have: {can}."
+        )
+    return tuple(reasons)
+
+
+def vector_unit_refusals(op: Gemm, chip: Chip) -> tuple[str, ...]:
+    """Return why the vector unit cannot run `op` in the array's place; empty where it can."""
+    unit = chip.vector_unit
+    if not unit.gemm_fallback:
+        return ("The chip has no fallback for GEMMs (vector_unit.gemm_fallback is false).",)
+    needed = (op.accumulator.inner, op.accumulator.outer)
+    can = ", ".join(fmt.name for fmt in unit.formats)
+    reasons = [
+        f"The vector unit does not add in {fmt.name}. It computes in: {can}."
+        for fmt in dict.fromkeys(needed)
+        if fmt not in unit.formats
+    ]
+    if op.accumulator.method is not AccumulationMethod.SEQUENTIAL:
+        reasons.append("The vector unit adds one product after the other, nothing else.")
+    if op.accumulator.pair is PairRule.FUSED:
+        reasons.append("The vector unit adds every product by itself (pair: sequential).")
+    return tuple(reasons)
+
+
+def runs_on_vector_unit(op: Gemm, chip: Chip) -> bool:
+    """Return whether `op` falls back to the vector unit of `chip`.
+
+    Raises
+    ------
+    UnsupportedError
+        If neither the array nor the vector unit can serve it.
+    """
+    reasons = array_refusals(op, chip)
+    if not reasons:
+        return False
+    more = vector_unit_refusals(op, chip)
+    if more:
+        raise UnsupportedError(_refusal(op, chip, (*reasons, *more)))
+    return True
+
+
+def _find_pair(op: Gemm, chip: Chip) -> OperandPair | None:
+    a, b = op.a.format, op.b.format
+    for pair in chip.mac_array.operand_pairs:
+        if (pair.a, pair.b) == (a, b) or (pair.a, pair.b) == (b, a):
+            return pair
+    return None
+
+
+def _pair_rule_refusals(accumulator: Accumulator, pair: OperandPair) -> list[str]:
+    if accumulator.pair is not pair.pair:
+        return [
+            f"The products that an element takes in one cycle are added {pair.pair.value},"
+            f" not {accumulator.pair.value}."
+        ]
+    if accumulator.pair is PairRule.FUSED and accumulator.pair_size != pair.k_per_pe:
+        return [f"An element fuses {pair.k_per_pe} products, not {accumulator.pair_size}."]
+    return []
+
+
+def _serves(capability: AccumulatorCapability, accumulator: Accumulator) -> bool:
+    """Return whether a kind of accumulator can do what is asked."""
+    roundings = {accumulator.rounding, accumulator.resolved_outer_rounding}
+    return (
+        (capability.inner, capability.outer) == (accumulator.inner, accumulator.outer)
+        and accumulator.method in capability.methods
+        and roundings <= set(capability.roundings)
+        and (accumulator.product is None or accumulator.product in capability.products)
+    )
+
+
+def _pair_text(pair: OperandPair) -> str:
+    text = f"{pair.a.name} x {pair.b.name}"
+    return text if pair.k_per_pe == 1 else f"{text} ({pair.k_per_pe} a cycle)"
+
+
+def _capability_text(capability: AccumulatorCapability) -> str:
+    text = (
+        f"inner {capability.inner.name}, outer {capability.outer.name}"
+        f" ({', '.join(capability.methods)}; {', '.join(capability.roundings)})"
+    )
+    if capability.products:
+        text += f", products rounded to {', '.join(fmt.name for fmt in capability.products)}"
+    return text
+
+
+def _request_text(accumulator: Accumulator) -> str:
+    text = (
+        f"inner {accumulator.inner.name}, outer {accumulator.outer.name}"
+        f" ({accumulator.method}; {accumulator.rounding}"
+    )
+    if accumulator.resolved_outer_rounding is not accumulator.rounding:
+        text += f", outer {accumulator.resolved_outer_rounding}"
+    text += ")"
+    if accumulator.product is not None:
+        text += f", products rounded to {accumulator.product.name}"
+    return text
+
+
+def _refusal(op: Gemm, chip: Chip, reasons: tuple[str, ...]) -> str:
+    lines = "\n".join(f"  {reason}" for reason in reasons)
+    return f"Chip {chip.name} cannot run {op.name}.\n{lines}"

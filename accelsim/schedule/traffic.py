@@ -1,0 +1,322 @@
+"""What the schedule moves: which tensors stay on the chip, and the bytes of every block.
+
+Timing and cost both read these numbers, so that they price and time the same
+transfers. Values never enter.
+
+* A GEMM and the fused ops that follow it are one *group*: what passes between
+  them is never stored, unless something outside the group reads it.
+* Weights, parameters and the inputs of the trace come from DRAM, its outputs go
+  there. Any other tensor stays in the scratchpads if, during the whole of its
+  life, it fits beside the other tensors that stay and the working set of every
+  op that runs meanwhile; tensors are taken in the order in which they are made.
+* A block loads an operand unless the block before it on the same core used the
+  same part of it. Where several cores work on the same part of an operand at the
+  same time, each loads its share from DRAM and passes it on to the others.
+* Partial sums stay in the accumulators while consecutive blocks of a core add to
+  the same outputs; otherwise they go to DRAM and back in the outer format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from accelsim.arch.chip import Chip
+from accelsim.schedule.schedule import Block, Schedule
+from accelsim.workload.ops import Gemm, Op, Role, TensorInfo, VectorOp
+
+_BITS_PER_BYTE = 8
+
+
+class Place(StrEnum):
+    """Where a tensor is between the op that makes it and those that read it."""
+
+    DRAM = "dram"
+    SCRATCHPAD = "scratchpad"
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Bytes that a unit of work moves, by the medium that they cross.
+
+    Parameters
+    ----------
+    dram_bytes : int
+        To or from DRAM.
+    link_bytes : int
+        Over the interconnect, the DRAM bytes among them where there are several cores.
+    """
+
+    dram_bytes: int = 0
+    link_bytes: int = 0
+
+    def __add__(self, other: Transfer) -> Transfer:
+        """Return both together."""
+        return Transfer(self.dram_bytes + other.dram_bytes, self.link_bytes + other.link_bytes)
+
+    def part(self, index: int, parts: int) -> Transfer:
+        """Return the share `index` of `parts`; the shares add up exactly."""
+        return Transfer(
+            share(self.dram_bytes, index, parts),
+            share(self.link_bytes, index, parts),
+        )
+
+
+def share(total: int, index: int, parts: int) -> int:
+    """Return the share `index` of `parts` equal ones of a whole; they add up to it.
+
+    Examples
+    --------
+    >>> [share(10, i, 4) for i in range(4)]
+    [2, 3, 2, 3]
+    """
+    return total * (index + 1) // parts - total * index // parts
+
+
+@dataclass(frozen=True, slots=True)
+class OpGroup:
+    """An op that makes its own pass over memory, and the fused ops that ride on its write-back."""
+
+    head: Op
+    fused: tuple[VectorOp, ...] = ()
+
+    @property
+    def ops(self) -> tuple[Op, ...]:
+        """Head and fused ops, in order."""
+        return (self.head, *self.fused)
+
+    @property
+    def makes(self) -> tuple[str, ...]:
+        """Tensors that the group makes, stored or not."""
+        return tuple(name for op in self.ops for name in _outputs(op))
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Tensors that the group takes from memory, each once."""
+        made = set(self.makes)
+        names = (name for op in self.ops for name in _inputs(op))
+        return tuple(dict.fromkeys(name for name in names if name not in made))
+
+
+def op_groups(ops: Sequence[Op]) -> tuple[OpGroup, ...]:
+    """Return the groups of a trace, in order.
+
+    An op marked fused joins the group directly before it if that makes one of its
+    inputs; otherwise it starts a group of its own.
+    """
+    groups: list[OpGroup] = []
+    made: set[str] = set()
+    for op in ops:
+        joins = isinstance(op, VectorOp) and op.fused and not made.isdisjoint(_inputs(op))
+        if isinstance(op, VectorOp) and joins:
+            groups[-1] = OpGroup(groups[-1].head, (*groups[-1].fused, op))
+            made.update(_outputs(op))
+        else:
+            groups.append(OpGroup(op))
+            made = set(_outputs(op))
+    return tuple(groups)
+
+
+def stored_outputs(
+    groups: Sequence[OpGroup], outputs: Sequence[str]
+) -> tuple[tuple[str, ...], ...]:
+    """Return, for every group, the tensors that it writes to memory.
+
+    Those that another group reads or that the trace gives out; the last one made
+    where nobody reads any.
+    """
+    wanted = {name for group in groups for name in group.reads} | set(outputs)
+    stored = []
+    for group in groups:
+        mine = tuple(dict.fromkeys(name for name in group.makes if name in wanted))
+        stored.append(mine or group.makes[-1:])
+    return tuple(stored)
+
+
+def place_tensors(
+    groups: Sequence[OpGroup],
+    tensors: Mapping[str, TensorInfo],
+    *,
+    outputs: Sequence[str],
+    chip: Chip,
+    schedules: Mapping[str, Schedule],
+) -> dict[str, Place]:
+    """Decide where every stored tensor of a trace stays.
+
+    Parameters
+    ----------
+    groups : sequence of OpGroup
+        The trace, from `op_groups`.
+    tensors : mapping from str to TensorInfo
+        Its tensors.
+    outputs : sequence of str
+        Tensors that the trace gives out.
+    chip : Chip
+        Whose scratchpads are meant.
+    schedules : mapping from str to Schedule
+        By name of the GEMM.
+    """
+    stored = stored_outputs(groups, outputs)
+    last_read = {name: at for at, group in enumerate(groups) for name in group.reads}
+    spare = [_spare_bytes(group, chip, schedules) for group in groups]
+    places = dict.fromkeys((name for group in groups for name in group.reads), Place.DRAM)
+    for at, names in enumerate(stored):
+        for name in names:
+            life = range(at, last_read.get(name, at) + 1)
+            size = tensors[name].stored_bytes
+            stays = name not in outputs and all(_fits(spare[i], size) for i in life)
+            stays = stays and tensors[name].role not in (Role.WEIGHT, Role.STATE)
+            places[name] = Place.SCRATCHPAD if stays else Place.DRAM
+            if stays:
+                for i in life:
+                    room = spare[i]
+                    spare[i] = None if room is None else room - size
+    return places
+
+
+def block_footprint(schedule: Schedule, block: Block) -> tuple[int, int, int]:
+    """Return the stored bytes of a block's parts of a, b and out."""
+    op = schedule.op
+    rows = op.a.view.footprint(block.m, block.k)
+    cols = op.b.view.footprint(block.k, block.n)
+    return (
+        _bytes(block.groups * rows, op.a.format.bits),
+        _bytes(block.groups * cols, op.b.format.bits),
+        _bytes(block.outputs, op.out.format.bits),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class BlockTraffic:
+    """The operands and partial sums that one block moves; its results are the group's.
+
+    `a` and `b` are loaded in full even where they are shared: `a.dram_bytes` is
+    then this core's share.
+    """
+
+    block: Block
+    a: Transfer
+    b: Transfer
+    psum_read: Transfer
+    psum_write: Transfer
+
+    @property
+    def read(self) -> Transfer:
+        """Everything that is loaded."""
+        return self.a + self.b + self.psum_read
+
+
+def block_traffic(schedule: Schedule, *, places: Mapping[str, Place]) -> Iterator[BlockTraffic]:
+    """Yield the traffic of every block, core by core, in time order.
+
+    Parameters
+    ----------
+    schedule : Schedule
+        One GEMM.
+    places : mapping from str to Place
+        From `place_tensors`; a tensor that is not in it is in DRAM.
+    """
+    op = schedule.op
+    by_core: dict[int, list[Block]] = {}
+    for block in schedule.blocks():
+        by_core.setdefault(block.core, []).append(block)
+    sharers_a = _sharers(by_core, lambda block: (block.group, block.m, block.k))
+    sharers_b = _sharers(by_core, lambda block: (block.group, block.n, block.k))
+    several = schedule.cores > 1
+    for blocks in by_core.values():
+        for at, block in enumerate(blocks):
+            before = blocks[at - 1] if at else None
+            after = blocks[at + 1] if at + 1 < len(blocks) else None
+            a_bytes, b_bytes, _ = block_footprint(schedule, block)
+            if before is not None and _same(before, block, "group", "m", "k"):
+                a_bytes = 0
+            if before is not None and _same(before, block, "group", "n", "k"):
+                b_bytes = 0
+            yield BlockTraffic(
+                block=block,
+                a=_load(a_bytes, places.get(op.a.tensor), sharers_a[block.index], schedule.cores),
+                b=_load(b_bytes, places.get(op.b.tensor), sharers_b[block.index], schedule.cores),
+                psum_read=_psum(op, block, not block.first_k, before, several=several),
+                psum_write=_psum(op, block, not block.last_k, after, several=several),
+            )
+
+
+def group_transfer(
+    names: Sequence[str],
+    tensors: Mapping[str, TensorInfo],
+    *,
+    places: Mapping[str, Place],
+    cores: int,
+) -> Transfer:
+    """Return the bytes of whole tensors, spread over all cores."""
+    total = Transfer()
+    for name in names:
+        total = total + _load(tensors[name].stored_bytes, places.get(name), (0, 1), cores)
+    return total
+
+
+def _sharers(by_core: Mapping[int, Sequence[Block]], part: object) -> dict[int, tuple[int, int]]:
+    """Return, by block index, (position among, number of) cores that load the same part at once."""
+    assert callable(part)
+    found: dict[int, tuple[int, int]] = {}
+    depth = max((len(blocks) for blocks in by_core.values()), default=0)
+    for at in range(depth):
+        row = [blocks[at] for blocks in by_core.values() if at < len(blocks)]
+        same: dict[object, list[Block]] = {}
+        for block in row:
+            same.setdefault(part(block), []).append(block)
+        for blocks_of_part in same.values():
+            for position, block in enumerate(blocks_of_part):
+                found[block.index] = (position, len(blocks_of_part))
+    return found
+
+
+def _load(size: int, place: Place | None, sharer: tuple[int, int], cores: int) -> Transfer:
+    """Return what one core moves to load `size` bytes that `sharer[1]` cores load together."""
+    if place is Place.SCRATCHPAD:
+        # Spread evenly over the cores' scratchpads: all but one part comes from elsewhere.
+        return Transfer(0, size - size // cores)
+    return Transfer(share(size, *sharer), size if cores > 1 else 0)
+
+
+def _psum(
+    op: Gemm, block: Block, spills: bool, neighbour: Block | None, *, several: bool
+) -> Transfer:
+    if not spills or (neighbour is not None and _same(neighbour, block, "group", "m", "n")):
+        return Transfer()
+    size = _bytes(block.outputs, op.accumulator.outer.bits)
+    return Transfer(size, size if several else 0)
+
+
+def _same(one: Block, two: Block, *fields: str) -> bool:
+    return all(getattr(one, field) == getattr(two, field) for field in fields)
+
+
+def _spare_bytes(group: OpGroup, chip: Chip, schedules: Mapping[str, Schedule]) -> int | None:
+    """Return the bytes of all scratchpads that an op leaves free; None means no limit."""
+    capacity = chip.scratchpad.capacity_bytes
+    if capacity is None:
+        return None
+    if not isinstance(group.head, Gemm):
+        return chip.cores * capacity
+    schedule = schedules[group.head.name]
+    working = sum(block_footprint(schedule, next(schedule.blocks())))
+    halves = 2 if chip.scratchpad.double_buffering else 1
+    return chip.cores * max(0, capacity - halves * working)
+
+
+def _fits(room: int | None, size: int) -> bool:
+    return room is None or size <= room
+
+
+def _bytes(elements: int, bits: int) -> int:
+    return -(-elements * bits // _BITS_PER_BYTE)
+
+
+def _inputs(op: Op) -> tuple[str, ...]:
+    return (op.a.tensor, op.b.tensor) if isinstance(op, Gemm) else op.inputs
+
+
+def _outputs(op: Op) -> tuple[str, ...]:
+    return (op.out.tensor,) if isinstance(op, Gemm) else op.outputs

@@ -1,0 +1,177 @@
+"""Whether a mapping is legal for an op on a chip, and if not, by how much and what would help."""
+
+from __future__ import annotations
+
+from accelsim.arch import Chip
+from accelsim.errors import Infeasibility, MappingError
+from accelsim.precision import PairRule
+from accelsim.schedule.mapping import Dim, Level, Loop, Mapping
+from accelsim.schedule.schedule import Schedule
+from accelsim.schedule.traffic import block_bytes
+from accelsim.workload.ops import Gemm
+
+
+def check_chunk(op: Gemm, *, k_tile: int, rows: int, k_per_pe: int, name: str) -> None:
+    """Refuse a chunk that would end where a column has no adder to end it.
+
+    Where k lies along the rows, a pass adds `k_tile` products down each column. A
+    chunk may span whole passes (its partial sum recirculates) or divide one (taps
+    to the outer adders); a chunk that holds the whole reduction ends with it.
+
+    Raises
+    ------
+    MappingError
+        If the chunk size is neither a multiple nor a divisor of the k tile, or
+        cuts a fused pair.
+    """
+    chunk = op.accumulator.chunk_length(op.k)
+    pair_size = op.accumulator.pair_size if op.accumulator.pair is PairRule.FUSED else 1
+    if chunk < op.k and chunk % pair_size:
+        raise MappingError(
+            f"{op.name}: accumulator.chunk_size {chunk} would end inside a fused pair of"
+            f" {pair_size} products.\n  Use a multiple of {pair_size}, or pair: sequential."
+        )
+    if chunk >= op.k or chunk % k_tile == 0 or k_tile % chunk == 0:
+        return
+    near = sorted({_divisor_below(k_tile, chunk), -(-chunk // k_tile) * k_tile})
+    if chunk > k_tile:
+        near = sorted({chunk // k_tile * k_tile, -(-chunk // k_tile) * k_tile})
+    raise MappingError(
+        f"{op.name}: accumulator.chunk_size {chunk} is neither a multiple nor a divisor of the"
+        f" k tile of {name} ({k_tile} = {rows} rows x {k_per_pe} per PE): a chunk would end"
+        f" where no adder is.\n  Use {' or '.join(map(str, near))}, or the output_stationary"
+        " dataflow."
+    )
+
+
+def check_mapping(op: Gemm, chip: Chip, mapping: Mapping) -> None:
+    """Refuse a mapping that does not cover the op once, in order, within the chip.
+
+    Raises
+    ------
+    MappingError
+        It says which loop is wrong; for a block that does not fit the scratchpad
+        its `reason` has demand, bound, gap and levers.
+    """
+    _check_loops(op, mapping)
+    _check_machine(chip, mapping)
+    if mapping.k_on_rows:
+        _check_k_borders(op, mapping)
+    _check_capacity(op, chip, mapping)
+
+
+def _check_loops(op: Gemm, mapping: Mapping) -> None:
+    """Check that the loops of every dimension cover its extent, and that k stays whole."""
+    extents = {Dim.GROUP: op.groups, Dim.M: op.m, Dim.N: op.n, Dim.K: op.k}
+    for loop in mapping.loops:
+        if loop.tile < 1 or loop.count < 1:
+            raise MappingError(f"{op.name}: {_text(loop)} needs tile and count of at least 1.")
+    if mapping.find(Level.CORE, Dim.K) is not None:
+        raise MappingError(
+            f"{op.name}: k cannot be split across cores without a tree that combines the sums."
+        )
+    for dim, extent in extents.items():
+        for level in (Level.CORE, Level.BLOCK, Level.PASS):
+            loops = [loop for loop in mapping.at(level) if loop.dim is dim]
+            if len(loops) > 1:
+                raise MappingError(f"{op.name}: {len(loops)} loops over {dim} at {level}.")
+            for loop in loops:
+                if loop.count != -(-extent // loop.tile):
+                    raise MappingError(
+                        f"{op.name}: {_text(loop)} does not cover an extent of {extent}."
+                    )
+                extent = min(extent, loop.tile)
+    if mapping.tile(Level.PASS, Dim.GROUP) != 1:
+        raise MappingError(f"{op.name}: a pass works on one group; give PASS a group loop of 1.")
+    if mapping.chunk_size != min(op.accumulator.chunk_length(op.k), op.k):
+        raise MappingError(
+            f"{op.name}: the mapping's chunk of {mapping.chunk_size} is not the one asked for."
+        )
+
+
+def _check_machine(chip: Chip, mapping: Mapping) -> None:
+    """Check that a pass fits the array and the cores the chip."""
+    if mapping.cores_used > chip.cores:
+        raise MappingError(
+            f"{mapping.dataflow} asks for {mapping.cores_used} cores; {chip.name} has {chip.cores}."
+        )
+    array = (1, chip.vector_unit.lanes) if mapping.fallback else (
+        chip.mac_array.rows, chip.mac_array.cols,
+    )  # fmt: skip
+    if (mapping.rows, mapping.cols) != array:
+        raise MappingError(
+            f"{mapping.dataflow} maps onto {mapping.rows} x {mapping.cols} elements;"
+            f" {chip.name} has {array[0]} x {array[1]}."
+        )
+    for level in (Level.ROWS, Level.COLS):
+        loop = mapping.only(level)
+        tile = mapping.tile(Level.PASS, loop.dim)
+        if tile is None or tile > loop.tile * loop.count:
+            raise MappingError(
+                f"{mapping.dataflow}: a pass must not cover more {loop.dim} positions than the"
+                f" {loop.tile * loop.count} that lie along the {level}."
+            )
+    entries = chip.accumulator.entries
+    stream = mapping.only(Level.STREAM)
+    if mapping.k_on_rows and entries is not None and stream.count > entries:
+        raise MappingError(
+            f"{mapping.dataflow}: a pass streams more vectors than the accumulators hold.",
+            Infeasibility(
+                what="accumulator.entries",
+                demand=stream.count,
+                bound=entries,
+                unit="partial sums per column",
+                levers=("stream fewer vectors per pass", "more accumulator.entries"),
+            ),
+        )
+
+
+def _check_k_borders(op: Gemm, mapping: Mapping) -> None:
+    """Check that blocks end where passes end, so that chunks end where adders are."""
+    pass_tile = mapping.tile(Level.PASS, Dim.K)
+    block_tile = mapping.tile(Level.BLOCK, Dim.K)
+    if pass_tile is None or block_tile is None or block_tile >= op.k:
+        return
+    if block_tile % pass_tile:
+        raise MappingError(
+            f"{op.name}: k blocks of {block_tile} do not end where k tiles of {pass_tile} do."
+        )
+
+
+def _check_capacity(op: Gemm, chip: Chip, mapping: Mapping) -> None:
+    """Check every block against the scratchpad."""
+    bound = chip.scratchpad.usable_bytes
+    if bound is None:
+        return
+    schedule = Schedule(op=op, mapping=mapping, cores=chip.cores)
+    demand = max((block_bytes(op, block).total for block in schedule.blocks()), default=0)
+    if demand > bound:
+        raise capacity_error(op, chip, demand)
+
+
+def capacity_error(op: Gemm, chip: Chip, demand: int) -> MappingError:
+    """Return the error for a block of `demand` bytes that the scratchpad cannot hold."""
+    levers = ["a larger scratchpad.capacity_kib", "narrower formats"]
+    if chip.scratchpad.double_buffering:
+        levers.append("scratchpad.double_buffering: false, which frees the other half")
+    if chip.mac_array.pe_count > 1:
+        levers.append("fewer mac_array.rows or cols, for smaller tiles")
+    return MappingError(
+        f"{op.name} does not fit chip {chip.name}.",
+        Infeasibility(
+            what="scratchpad, smallest block",
+            demand=demand,
+            bound=chip.scratchpad.usable_bytes or 0,
+            unit="bytes",
+            levers=tuple(levers),
+        ),
+    )
+
+
+def _divisor_below(number: int, limit: int) -> int:
+    """Return the largest divisor of `number` that is at most `limit`."""
+    return next(d for d in range(min(number, limit), 0, -1) if number % d == 0)
+
+
+def _text(loop: Loop) -> str:
+    return f"the {loop.level} loop over {loop.dim} ({loop.count} tiles of {loop.tile})"
