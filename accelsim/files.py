@@ -1,0 +1,134 @@
+"""Files that ship with accelsim, and files that it writes.
+
+A configuration is looked up as a path first, then among the files inside the
+installed package, then in the folders of a source checkout. A file is written
+whole or not at all.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import suppress
+from enum import StrEnum
+from pathlib import Path
+
+from accelsim.errors import OutputError, UnknownNameError
+
+_PACKAGE = Path(__file__).resolve().parent
+_SUFFIX = ".yaml"
+
+
+class ResourceKind(StrEnum):
+    """The kinds of file that ship with accelsim; the value is the kind's word in the API."""
+
+    ARCH_CONFIGS = "arch_configs"
+    WORKLOADS = "workloads"
+    COST_TABLES = "cost_tables"
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the kind, relative to the data folder."""
+        return Path("arch_configs", self) if self is ResourceKind.COST_TABLES else Path(self)
+
+    @property
+    def noun(self) -> str:
+        """What one file of the kind describes."""
+        return {
+            ResourceKind.ARCH_CONFIGS: "chip",
+            ResourceKind.WORKLOADS: "workload",
+            ResourceKind.COST_TABLES: "cost table",
+        }[self]
+
+
+def resource_path(kind: ResourceKind | str, name: str | os.PathLike[str]) -> Path:
+    """Return the file that `name` means.
+
+    Parameters
+    ----------
+    kind : ResourceKind or str
+        ``arch_configs``, ``workloads`` or ``cost_tables``.
+    name : str or path
+        A path to an existing file, or the name of a file that ships with
+        accelsim, with or without ``.yaml``.
+
+    Raises
+    ------
+    UnknownNameError
+        If it is neither; the error lists every name that ships.
+
+    Examples
+    --------
+    >>> resource_path("workloads", "resnet5")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    accelsim.errors.UnknownNameError: Unknown workload 'resnet5'...
+    """
+    kind = ResourceKind(kind)
+    text = os.fspath(name)
+    given = Path(text)
+    with suppress(OSError, ValueError):  # a name too long or with a NUL is no file
+        if given.is_file():
+            return given
+    shipped = _shipped(kind)
+    stem = text.removesuffix(_SUFFIX)
+    if stem not in shipped:
+        raise UnknownNameError(kind.noun, text, shipped)
+    return shipped[stem]
+
+
+def list_resources(kind: ResourceKind | str) -> tuple[str, ...]:
+    """Return the names of all files of a kind that ship with accelsim, sorted."""
+    return tuple(sorted(_shipped(ResourceKind(kind))))
+
+
+def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> None:
+    """Write a file whole or not at all.
+
+    The data goes to a temporary name in the same folder, to the disk, and then
+    takes the place of `path` in one step. On failure nothing is left behind
+    and an older file under the name is untouched. Text is written as UTF-8,
+    its line ends as they are.
+
+    Raises
+    ------
+    OutputError
+        If the folder is missing or cannot be written to.
+    """
+    target = Path(path)
+    content = data.encode("utf-8") if isinstance(data, str) else data
+    temporary: str | None = None
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(temporary).chmod(_usual_mode(target))
+        Path(temporary).replace(target)
+        temporary = None
+    except OSError as error:
+        raise OutputError(f"Cannot write {target}: {error.strerror or error}.") from error
+    finally:
+        if temporary is not None:
+            with suppress(OSError):
+                Path(temporary).unlink()
+
+
+def _usual_mode(target: Path) -> int:
+    """Return the permissions of the file that is replaced, or those of a new file."""
+    with suppress(OSError):
+        return target.stat().st_mode & 0o777
+    umask = os.umask(0)
+    os.umask(umask)
+    return 0o666 & ~umask
+
+
+def _shipped(kind: ResourceKind) -> dict[str, Path]:
+    """Map the name of each shipped file of a kind to the file."""
+    for root in (_PACKAGE / "_data", _PACKAGE.parent):
+        folder = root / kind.folder
+        in_checkout = root != _PACKAGE.parent or (root / "pyproject.toml").is_file()
+        if in_checkout and folder.is_dir():
+            return {file.stem: file for file in sorted(folder.glob(f"*{_SUFFIX}"))}
+    return {}
