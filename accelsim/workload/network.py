@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -11,7 +12,8 @@ from typing import Annotated, Any, Self
 from pydantic import Field, GetPydanticSchema, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
-from accelsim.config import StrictModel, load_model, resource_path
+from accelsim.config import StrictModel, load_model
+from accelsim.files import resource_path
 from accelsim.errors import UnknownNameError
 from accelsim.registry import Registry
 from accelsim.workload.graph import INPUT, Graph, LayerError, resolve_graph
@@ -41,7 +43,14 @@ def _validate_layer(data: Any) -> Layer:
         layer = layer_registry().get(kind)
     except UnknownNameError as error:
         raise _located(("kind",), str(error)) from error
-    return layer.model_validate(dict(data))
+    try:
+        # JSON mode, as for every file: lists fill tuples, strings fill enums, nothing else converts.
+        text = json.dumps(dict(data))
+    except (TypeError, ValueError) as error:
+        raise PydanticCustomError(
+            "layer", "A layer holds plain values: {reason}.", {"reason": str(error)}
+        ) from error
+    return layer.model_validate_json(text)
 
 
 def _located(place: tuple[str | int, ...], message: str) -> ValidationError:
@@ -182,15 +191,15 @@ class Workload(StrictModel):
         return batch * sum(node.macs for node in self.graph.nodes)
 
 
-def load_workload(name: str | Path, overrides: Iterable[str] = ()) -> Workload:
+def load_workload(name: str | Path, overrides: Sequence[tuple[str, str]] = ()) -> Workload:
     """Load a network that ships with accelsim, or a YAML file.
 
     Parameters
     ----------
     name : str or Path
         A name such as ``resnet50``, or a path.
-    overrides : iterable of str
-        ``key=value`` with dotted keys, such as ``fold_batch_norm=true``.
+    overrides : sequence of (key, text)
+        Values to put in last, such as ``("fold_batch_norm", "true")``.
 
     Raises
     ------

@@ -9,12 +9,16 @@ array's edge, but the memory holds each element once.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.floating[Any]]
+#: A half-open range of rows or columns.
+Range = tuple[int, int]
 
 
 @runtime_checkable
@@ -27,7 +31,7 @@ class View(Protocol):
     def scatter(self, matrices: Array) -> Array:
         """Return the tensor that (groups, rows, columns) stands for."""
 
-    def footprint(self, rows: tuple[int, int], columns: tuple[int, int]) -> int:
+    def footprint(self, rows: Range, columns: Range) -> int:
         """Return how many stored elements a block of one group touches, halo included.
 
         Ranges are half-open.
@@ -66,7 +70,7 @@ class MatrixView:
             return np.ascontiguousarray(matrices.transpose(0, 2, 1)).reshape(self.shape)
         return np.ascontiguousarray(matrices).reshape(self.shape)
 
-    def footprint(self, rows: tuple[int, int], columns: tuple[int, int]) -> int:
+    def footprint(self, rows: Range, columns: Range) -> int:
         """Return how many stored elements a block of one group touches."""
         return (rows[1] - rows[0]) * (columns[1] - columns[0])
 
@@ -117,7 +121,8 @@ class ConvolutionView:
             x = x[:, :: self.stride[0], :: self.stride[1], :]
             return x.reshape(1, -1, self.channels)
         (pad_y, pad_x), (dil_y, dil_x) = self.padding, self.dilation
-        x = np.pad(x, ((0, 0), (pad_y, pad_y), (pad_x, pad_x), (0, 0)))
+        if pad_y or pad_x:
+            x = np.pad(x, ((0, 0), (pad_y, pad_y), (pad_x, pad_x), (0, 0)))
         per_group = self.channels // self.groups
         shape = (
             self.batch, self.out_height, self.out_width,
@@ -137,30 +142,98 @@ class ConvolutionView:
         """Refuse: overlapping windows do not determine a tensor."""
         raise TypeError("a convolution view can only be read")
 
-    def footprint(self, rows: tuple[int, int], columns: tuple[int, int]) -> int:
-        """Return how many stored elements a block of windows touches, halo included.
+    def footprint(self, rows: Range, columns: Range) -> int:
+        """Return how many stored elements a block of windows touches, each counted once.
 
-        Rows that span several images touch whole images; a row range inside one
-        image touches full-width bands of the output rows that it meets.
+        Exact: pixels between strides or dilated taps that no window of the block reads,
+        padding, and channels outside the block do not count. An empty range touches 0.
         """
-        per_group = self.channels // self.groups
-        area = self._touched_pixels(rows)
-        channels = min(columns[1] - columns[0], per_group)
-        taps = self.kernel[0] * self.kernel[1]
-        if channels < per_group:
-            first_tap, last_tap = columns[0] // per_group, (columns[1] - 1) // per_group
-            if first_tap != last_tap:
-                channels = per_group
-        return area * channels if taps > 0 else 0
+        if rows[0] >= rows[1] or columns[0] >= columns[1]:
+            return 0
+        windows = self.out_height * self.out_width
+        images = _split(rows, windows)
+        return sum(
+            channels * sum(count * _touched_pixels(self, span, taps) for span, count in images)
+            for taps, channels in _channel_classes(columns, self.channels // self.groups)
+        )
 
-    def _touched_pixels(self, rows: tuple[int, int]) -> int:
-        image = self.out_height * self.out_width
-        first, last = rows[0], rows[1] - 1
-        if first // image != last // image:
-            images = last // image - first // image + 1
-            return images * self.height * self.width
-        y0, y1 = (first % image) // self.out_width, (last % image) // self.out_width
-        reach = self.dilation[0] * (self.kernel[0] - 1) + 1
-        top = max(0, y0 * self.stride[0] - self.padding[0])
-        bottom = min(self.height, y1 * self.stride[0] - self.padding[0] + reach)
-        return max(0, bottom - top) * self.width
+
+def _split(span: Range, period: int) -> list[tuple[Range, int]]:
+    """Cut a range at multiples of `period`; return (range within a period, how often)."""
+    (first, start), (last, stop) = divmod(span[0], period), divmod(span[1] - 1, period)
+    if first == last:
+        return [((start, stop + 1), 1)]
+    parts = [((start, period), 1), ((0, stop + 1), 1)]
+    if last - first > 1:
+        parts.append(((0, period), last - first - 1))
+    return parts
+
+
+def _channel_classes(columns: Range, per_group: int) -> list[tuple[Range, int]]:
+    """Return which taps a column range takes, and for how many channels.
+
+    Column ``tap * per_group + channel``: channels below the first column's begin one
+    tap later, channels above the last column's end one tap earlier.
+    """
+    (first, low), (last, high) = divmod(columns[0], per_group), divmod(columns[1] - 1, per_group)
+    edges = sorted({0, low, high + 1, per_group})
+    classes = []
+    for start, stop in pairwise(edges):
+        taps = (first + (start < low), last + (start <= high))
+        if taps[0] < taps[1]:
+            classes.append((taps, stop - start))
+    return classes
+
+
+@lru_cache(maxsize=2**14)
+def _touched_pixels(view: ConvolutionView, windows: Range, taps: Range) -> int:
+    """Count the pixels of one image that some of the windows read through some of the taps.
+
+    Both ranges are in raster order, so each is at most three rectangles, and the pixels
+    read through a pair of rectangles are rows x columns.
+    """
+    pieces = [
+        (
+            _positions(view, 0, window_rows, tap_rows),
+            _positions(view, 1, window_columns, tap_columns),
+        )
+        for window_rows, window_columns in _rectangles(windows, view.out_width)
+        for tap_rows, tap_columns in _rectangles(taps, view.kernel[1])
+    ]
+    if len(pieces) == 1:
+        ys, xs = pieces[0]
+        return len(ys) * len(xs)
+    touched = np.zeros((view.height, view.width), dtype=np.bool_)
+    for ys, xs in pieces:
+        touched[np.ix_(ys, xs)] = True
+    return int(np.count_nonzero(touched))
+
+
+def _rectangles(span: Range, width: int) -> list[tuple[Range, Range]]:
+    """Cut a range in raster order over rows of `width` into (rows, columns) rectangles."""
+    (first, start), (last, stop) = divmod(span[0], width), divmod(span[1] - 1, width)
+    stop += 1
+    if first == last:
+        return [((first, first + 1), (start, stop))]
+    found = []
+    if start > 0:
+        found.append(((first, first + 1), (start, width)))
+        first += 1
+    if stop < width:
+        found.append(((last, last + 1), (0, stop)))
+        last -= 1
+    if first <= last:
+        found.append(((first, last + 1), (0, width)))
+    return found
+
+
+@lru_cache(maxsize=2**14)
+def _positions(
+    view: ConvolutionView, axis: int, windows: Range, taps: Range
+) -> NDArray[np.intp]:
+    """Return the positions along an axis that windows read through taps, padding left out."""
+    extent = (view.height, view.width)[axis]
+    starts = np.arange(*windows) * view.stride[axis] - view.padding[axis]
+    read = np.add.outer(starts, np.arange(*taps) * view.dilation[axis])
+    inside = read[(read >= 0) & (read < extent)]
+    return np.unique(inside)
