@@ -1,0 +1,38 @@
+// One rounded multiply-accumulate: sum = round(acc + a * b), the product exact.
+module fp_mac #(
+    parameter EA = 5, parameter MA = 2, parameter BIAS_A = 15, parameter SPECIALS_A = 1,
+    parameter EB = 5, parameter MB = 2, parameter BIAS_B = 15, parameter SPECIALS_B = 1,
+    parameter E = 6, parameter M = 9, parameter BIAS = 31,
+    parameter SPECIALS = 1, parameter SATURATE = 0,
+    parameter X = 10
+) (
+    input  wire [EA+MA:0] a,
+    input  wire [EB+MB:0] b,
+    input  wire [E+M:0]   acc,
+    output wire [E+M:0]   sum
+);
+    wire a_sign, a_zero, a_inf, a_nan, b_sign, b_zero, b_inf, b_nan;
+    wire signed [X-1:0] a_exp, b_exp, p_exp;
+    wire [MA:0] a_sig;
+    wire [MB:0] b_sig;
+    wire [MA+MB+1:0] p_sig;
+    wire p_sign, p_zero, p_inf, p_nan;
+
+    fp_unpack #(.E(EA), .M(MA), .BIAS(BIAS_A), .SPECIALS(SPECIALS_A), .X(X)) unpack_a (
+        .code(a), .sign(a_sign), .exp(a_exp), .sig(a_sig),
+        .is_zero(a_zero), .is_inf(a_inf), .is_nan(a_nan));
+    fp_unpack #(.E(EB), .M(MB), .BIAS(BIAS_B), .SPECIALS(SPECIALS_B), .X(X)) unpack_b (
+        .code(b), .sign(b_sign), .exp(b_exp), .sig(b_sig),
+        .is_zero(b_zero), .is_inf(b_inf), .is_nan(b_nan));
+    fp_mul #(.MA(MA), .MB(MB), .X(X)) multiply (
+        .a_sign(a_sign), .a_exp(a_exp), .a_sig(a_sig),
+        .a_zero(a_zero), .a_inf(a_inf), .a_nan(a_nan),
+        .b_sign(b_sign), .b_exp(b_exp), .b_sig(b_sig),
+        .b_zero(b_zero), .b_inf(b_inf), .b_nan(b_nan),
+        .sign(p_sign), .exp(p_exp), .sig(p_sig),
+        .is_zero(p_zero), .is_inf(p_inf), .is_nan(p_nan));
+    fp_add #(.E(E), .M(M), .BIAS(BIAS), .SPECIALS(SPECIALS), .SATURATE(SATURATE),
+             .P(MA + MB + 2), .X(X)) add (
+        .acc(acc), .p_sign(p_sign), .p_exp(p_exp), .p_sig(p_sig),
+        .p_zero(p_zero), .p_inf(p_inf), .p_nan(p_nan), .sum(sum));
+endmodule
