@@ -21,7 +21,7 @@ class AccumulatorCapability(StrictModel):
     roundings: tuple[Rounding, ...] = (Rounding.NEAREST_EVEN,)
     """Roundings of an addition."""
     products: tuple[FormatRef, ...] = ()
-    """Formats to which products can be rounded before they are added; exact products always work."""
+    """Formats to which products can be rounded before they are added; exact is always there."""
 
 
 class AccumulatorUnit(StrictModel):

@@ -7,18 +7,11 @@ from accelsim.schedule.passes import PassGroup, PassPattern
 from accelsim.schedule.reduction_order import ReductionOrder
 from accelsim.schedule.schedule import Block, Schedule, Step
 from accelsim.schedule.support import select_pair
-from accelsim.schedule.traffic import (
-    BlockBytes,
-    Transfers,
-    block_bytes,
-    block_transfers,
-    tile_bytes,
-)
+from accelsim.schedule.working_set import WorkingSet, working_set
 
 __all__ = [
     "BUILTIN",
     "Block",
-    "BlockBytes",
     "Dataflow",
     "Dim",
     "Level",
@@ -30,11 +23,9 @@ __all__ = [
     "Schedule",
     "Stationary",
     "Step",
-    "Transfers",
-    "block_bytes",
-    "block_transfers",
+    "WorkingSet",
     "dataflow_registry",
     "make_schedule",
     "select_pair",
-    "tile_bytes",
+    "working_set",
 ]

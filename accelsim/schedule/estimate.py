@@ -8,7 +8,7 @@ from accelsim.arch import Chip, Drain
 from accelsim.schedule.footprints import footprints
 from accelsim.schedule.layout import ArrayLayout
 from accelsim.schedule.mapping import Dim, Stationary
-from accelsim.schedule.traffic import packed_bytes
+from accelsim.schedule.working_set import packed_bytes
 from accelsim.workload.ops import Gemm
 
 

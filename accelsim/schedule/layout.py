@@ -66,5 +66,5 @@ class ArrayLayout:
 
     @property
     def k_tile(self) -> int | None:
-        """k positions along the rows or columns; None where k is streamed."""
+        """Positions of k along the rows or columns; None where k is streamed."""
         return self.spatial(Dim.K)

@@ -189,7 +189,7 @@ def _mapping(op: Gemm, layout: ArrayLayout, *, share: Extents, candidate: Candid
     loops.extend(
         _loop(dim, Level.BLOCK, block.of(dim), share.of(dim)) for dim in (Dim.GROUP, *inner)
     )
-    passes = {dim: layout.spatial(dim) or block.of(dim) for dim in Dim if dim is not Dim.GROUP}
+    passes: dict[Dim, int] = {dim: layout.spatial(dim) or block.of(dim) for dim in Dim if dim is not Dim.GROUP}
     vectors = -(-block.of(layout.stream_dim) // layout.per_unit(layout.stream_dim))
     if layout.stream_limit is not None:
         vectors = min(vectors, layout.stream_limit)

@@ -7,7 +7,7 @@ from accelsim.errors import Infeasibility, MappingError
 from accelsim.precision import PairRule
 from accelsim.schedule.mapping import Dim, Level, Loop, Mapping
 from accelsim.schedule.schedule import Schedule
-from accelsim.schedule.traffic import block_bytes
+from accelsim.schedule.working_set import working_set
 from accelsim.workload.ops import Gemm
 
 
@@ -144,7 +144,7 @@ def _check_capacity(op: Gemm, chip: Chip, mapping: Mapping) -> None:
     if bound is None:
         return
     schedule = Schedule(op=op, mapping=mapping, cores=chip.cores)
-    demand = max((block_bytes(op, block).total for block in schedule.blocks()), default=0)
+    demand = max((working_set(op, block).total_bytes for block in schedule.blocks()), default=0)
     if demand > bound:
         raise capacity_error(op, chip, demand)
 
