@@ -285,7 +285,7 @@ def _shown(value: Any) -> str:
     if isinstance(value, Mapping):
         return _MAPPING
     if isinstance(value, list | tuple):
-        return f"a list of {len(value)} entries"
+        return f"a list of {len(value)} {'entry' if len(value) == 1 else 'entries'}"
     if isinstance(value, str):
         text = value if len(value) <= _SHOWN_LENGTH else value[:_SHOWN_LENGTH] + "..."
         return f"{text!r} (a string)"

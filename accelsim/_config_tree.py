@@ -46,14 +46,23 @@ class Place:
 class Node:
     """A value with its place; `key_place` is that of the key it stands under, if any.
 
-    `size` counts the scalars and collections below and including this one,
-    aliases written out.
+    `size` counts the scalars and collections below and including this one, and
+    `height` the levels below it, aliases written out; both are of the tree as
+    it was parsed.
     """
 
     value: Scalar | tuple[Node, ...] | Mapping[Step, Node]
     place: Place
     key_place: Place | None = None
     size: int = 1
+    height: int = 0
+
+    @classmethod
+    def of(cls, value: tuple[Node, ...] | Mapping[Step, Node], place: Place) -> Node:
+        """Return the node of a collection, measured."""
+        below = value.values() if isinstance(value, Mapping) else value
+        size = 1 + sum(node.size for node in below)
+        return cls(value, place, size=size, height=1 + max((n.height for n in below), default=0))
 
     def child(self, step: Step) -> Node | None:
         """Return the node one step below, or None where there is none."""

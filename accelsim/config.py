@@ -29,7 +29,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from accelsim._config_problems import problems_of
 from accelsim._config_scalars import PATTERNS, resolve
 from accelsim._config_tree import Node, Place, Step, merge, parse_path, place_of, put
-from accelsim.errors import ConfigError
+from accelsim.errors import ConfigError, Problem
 
 MAX_FILE_BYTES = 16 * 2**20
 MAX_DEPTH = 64
@@ -95,17 +95,16 @@ def load_yaml(path: str | os.PathLike[str]) -> Document:
     file = Path(path)
     place = Place(str(file))
     try:
-        if file.stat().st_size > MAX_FILE_BYTES:
-            place.refuse(f"The file is larger than {MAX_FILE_BYTES // 2**20} MiB.")
-        text = file.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        place.refuse(
-            f"The file is not UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}."
-        )
+        with file.open("rb") as stream:
+            raw = stream.read(MAX_FILE_BYTES + 1)
     except (OSError, ValueError) as error:
-        if isinstance(error, ConfigError):
-            raise
         place.refuse(f"The file cannot be read: {getattr(error, 'strerror', None) or error}.")
+    if len(raw) > MAX_FILE_BYTES:
+        place.refuse(f"The file is larger than {MAX_FILE_BYTES // 2**20} MiB.")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        place.refuse(f"The file is not UTF-8 text: byte {error.start} is {raw[error.start]:#04x}.")
     return parse_yaml(text, file=str(file))
 
 
@@ -159,9 +158,19 @@ def load_model(
         With every problem at once, each with file, line, column and path.
     """
     root = _with_base(load_yaml(path).root, model, base_lookup)
+    problems: list[Problem] = []
     for key, text in overrides:
-        root = _overridden(root, key, text, flag=flag)
-    return validate(Document(root, os.fspath(path)), model)
+        try:
+            root = _overridden(root, key, text, option=f"{flag}{key}={text}")
+        except ConfigError as error:
+            problems += error.problems
+    try:
+        built = validate(Document(root, os.fspath(path)), model)
+    except ConfigError as error:
+        raise ConfigError((*error.problems, *problems)) from None
+    if problems:
+        raise ConfigError(problems)
+    return built
 
 
 def validate(document: Document, model: type[M]) -> M:
@@ -235,16 +244,15 @@ def _without_base(root: Node, model: type[BaseModel]) -> tuple[Node, Node | None
     return replace(root, value=rest), root.value.get("base")
 
 
-def _overridden(root: Node, key: str, text: str, *, flag: str) -> Node:
+def _overridden(root: Node, key: str, text: str, *, option: str) -> Node:
     """Put one override into the tree; its problems name the option that gave it."""
-    option = f"{flag}{key}={text}"
     path = parse_path(key)
-    if path is None:
+    if path is None or len(path) > MAX_DEPTH:
         Place(option).refuse("The key must look like memories[1].capacity_kib.")
     try:
         value = parse_yaml(text, file=option).root
     except ConfigError as error:
-        Place(option).refuse(f"The value is not YAML: {error.problems[0].message}", path)
+        Place(option).refuse(error.problems[0].message, path)
     return put(root, path, _placed(value, Place(option)))
 
 
@@ -301,11 +309,10 @@ class _TreeBuilder:
         """Return the tree that begins with `event`."""
         place = self._place(event.start_mark)
         if isinstance(event, yaml.AliasEvent):
-            return self._alias(event.anchor, place)
+            return self._alias(event.anchor, place, depth=depth)
         if event.tag is not None:
             place.refuse(f"Tags are not accepted: {event.tag}. Remove it.")
-        if depth > MAX_DEPTH:
-            place.refuse(f"More than {MAX_DEPTH} levels of nesting.")
+        self._check_depth(depth, place)
         if event.anchor in self._anchors:
             place.refuse(f"The anchor &{event.anchor} is defined a second time.")
         self._count(1, place)
@@ -320,18 +327,19 @@ class _TreeBuilder:
             self._anchors[event.anchor] = node
         return node
 
-    def _alias(self, anchor: str | None, place: Place) -> Node:
+    def _alias(self, anchor: str | None, place: Place, *, depth: int) -> Node:
         if anchor is None or anchor not in self._anchors:
             place.refuse(f"*{anchor} refers to an anchor that is not complete before it.")
         node = self._anchors[anchor]
         self._count(node.size, place)
+        self._check_depth(depth + node.height, place)
         return node
 
     def _sequence(self, place: Place, *, depth: int) -> Node:
         items: list[Node] = []
         while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
             items.append(self._node(event, depth=depth))
-        return Node(tuple(items), place, size=1 + sum(item.size for item in items))
+        return Node.of(tuple(items), place)
 
     def _mapping(self, place: Place, *, depth: int) -> Node:
         items: dict[Step, Node] = {}
@@ -346,7 +354,7 @@ class _TreeBuilder:
             first_place[str(key)] = key_place
             node = self._node(next(self._events), depth=depth)
             items[key] = replace(node, key_place=key_place)
-        return Node(items, place, size=1 + sum(item.size for item in items.values()))
+        return Node.of(items, place)
 
     def _key(self, event: Any, *, depth: int) -> tuple[Step, Place]:
         """Return a key of a mapping: a string or a whole number."""
@@ -363,6 +371,10 @@ class _TreeBuilder:
         self._nodes += nodes
         if self._nodes > MAX_NODES:
             place.refuse(f"More than {MAX_NODES:,} values, counting those that aliases repeat.")
+
+    def _check_depth(self, depth: int, place: Place) -> None:
+        if depth > MAX_DEPTH:
+            place.refuse(f"More than {MAX_DEPTH} levels of nesting.")
 
     def _place(self, mark: Any) -> Place:
         return Place(self._file, mark.line + 1, mark.column + 1)
