@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -11,14 +12,16 @@ from accelsim.workload.layers import BatchNorm2d, Conv2d, Layer, Shape
 
 #: Name of the tensor that the network is given.
 INPUT = "input"
+#: Elements of a tensor of one sample beyond which a size is a typing error.
+MAX_ELEMENTS = 2**34
 
 
 class LayerError(ShapeError):
-    """A layer that does not fit its place; says which one, and in which field to look."""
+    """A layer that does not fit its place; says which one, and where in it to look."""
 
-    def __init__(self, message: str, *, index: int, field: str) -> None:
+    def __init__(self, message: str, *, index: int, place: tuple[str, ...] = ()) -> None:
         self.index = index
-        self.field = field
+        self.place = place
         super().__init__(message)
 
 
@@ -122,9 +125,10 @@ def resolve_graph(
     for index, layer in enumerate(layers):
         if layer.name in shapes:
             raise LayerError(
-                f"The name {layer.name!r} is taken; every layer needs its own.",
+                f"The name {layer.name!r} is taken; every layer needs its own, "
+                f"and {INPUT!r} is what the network is given.",
                 index=index,
-                field="name",
+                place=("name",),
             )
         node = _place(layer, index, shapes, previous=nodes[-1].name if nodes else INPUT)
         nodes.append(node)
@@ -137,7 +141,7 @@ def resolve_graph(
                 f"Nothing reads the output of {node.name!r}, which is not the last layer. "
                 "Name it in the inputs of a later layer or in outputs, or leave it out.",
                 index=node.index,
-                field="name",
+                place=("name",),
             )
     frozen = {name: tuple(found) for name, found in readers.items()}
     folded = _find_folded(nodes, frozen, outputs) if fold_batch_norm else {}
@@ -153,10 +157,10 @@ def _place(layer: Layer, index: int, shapes: Mapping[str, Shape], *, previous: s
                 f"{layer.name!r} reads {name!r}, which is no layer before it."
                 f"{near_miss_hint(name, shapes)}",
                 index=index,
-                field="inputs",
+                place=("inputs",),
             )
     if not inputs:
-        raise LayerError(f"{layer.name!r} reads nothing.", index=index, field="inputs")
+        raise LayerError(f"{layer.name!r} reads nothing.", index=index, place=("inputs",))
     input_shapes = tuple(shapes[name] for name in inputs)
     try:
         output_shape = layer.output_shape(input_shapes)
@@ -167,8 +171,13 @@ def _place(layer: Layer, index: int, shapes: Mapping[str, Shape], *, previous: s
         raise LayerError(
             f"{layer.kind} {layer.name!r} does not fit {given}: {error}.",
             index=index,
-            field="inputs" if layer.inputs is not None else "name",
         ) from error
+    if math.prod(output_shape) > MAX_ELEMENTS:
+        raise LayerError(
+            f"{layer.name!r} would make {math.prod(output_shape):,} elements a sample, "
+            f"more than the {MAX_ELEMENTS:,} that can be simulated.",
+            index=index,
+        )
     return Node(layer, index, inputs, input_shapes, output_shape)
 
 

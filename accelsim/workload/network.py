@@ -130,7 +130,7 @@ class Workload(StrictModel):
     """Who defined it."""
     input: InputSpec
     """What it reads, under the name ``input``."""
-    layers: tuple[AnyLayer, ...] = Field(min_length=1, max_length=100_000)
+    layers: tuple[AnyLayer, ...] = Field(max_length=100_000)
     """Layers in the order of computation; each reads the one before unless it names others."""
     outputs: tuple[str, ...] = ()
     """Layers whose outputs are results; empty means the last layer."""
@@ -139,12 +139,12 @@ class Workload(StrictModel):
 
     @model_validator(mode="after")
     def _check_graph(self) -> Self:
-        if self.layers and any(layer.name == INPUT for layer in self.layers):
-            raise ValueError(f"the name {INPUT!r} belongs to the network's input")
+        if not self.layers:
+            raise _located(("layers",), "A network needs at least one layer.")
         try:
             graph = self.graph
         except LayerError as error:
-            raise _located(("layers", error.index, error.field), str(error)) from error
+            raise _located(("layers", error.index, *error.place), str(error)) from error
         known = {node.name for node in graph.nodes}
         for index, name in enumerate(self.outputs):
             if name not in known:

@@ -1,0 +1,276 @@
+"""A trace as a JSON file: ``schema: accelsim.trace/1``.
+
+Formats are written by name, an inline one by the systematic name that says all
+its fields, so a file needs nothing beside it. Nothing in a file is ever run, and
+whatever is read is bounded and checked like a user's own input.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, PlainSerializer, ValidationError
+
+from accelsim.config import StrictModel
+from accelsim.errors import ConfigError, DataError, UnknownNameError
+from accelsim.files import atomic_write
+from accelsim.formats import FloatFormat, NumberFormat, Overflow, Rounding, get_format
+from accelsim.formats.inline import systematic_name
+from accelsim.precision import Accumulator, FormatRef
+from accelsim.workload.ops import Gemm, Op, Operand, Phase, Role, TensorInfo, VectorOp
+from accelsim.workload.parameters import Preparation, TraceParameter
+from accelsim.workload.trace import Trace
+from accelsim.workload.trace_check import check_trace
+from accelsim.workload.views import ConvolutionView, MatrixView, View
+
+SCHEMA = "accelsim.trace/1"
+#: A training step of a deep network is some ten thousand ops of about a kilobyte.
+MAX_TRACE_BYTES = 256 * 2**20
+
+
+def _format_name(fmt: NumberFormat) -> str:
+    """Return a name from which `get_format` makes an equal format, save for its name."""
+    try:
+        if get_format(fmt.name) == fmt:
+            return fmt.name
+    except UnknownNameError:
+        pass
+    if not isinstance(fmt, FloatFormat):
+        raise DataError(f"The format {fmt.name!r} has no name that a file could hold.")
+    return systematic_name(fmt)
+
+
+_Format = Annotated[FormatRef, PlainSerializer(_format_name)]
+_Name = Annotated[str, Field(min_length=1, max_length=500)]
+_Extent = Annotated[int, Field(ge=1, le=2**48)]
+_Pair = tuple[_Extent, _Extent]
+_Scalar = bool | int | float | str
+_Attributes = dict[str, _Scalar | tuple[_Scalar, ...]]
+
+
+class _MatrixViewEntry(StrictModel):
+    kind: Literal["matrix"] = "matrix"
+    shape: tuple[_Extent, ...]
+    groups: _Extent
+    rows: _Extent
+    columns: _Extent
+    transposed: bool = False
+    interleaved: bool = False
+
+
+class _ConvolutionViewEntry(StrictModel):
+    kind: Literal["convolution"] = "convolution"
+    batch: _Extent
+    height: _Extent
+    width: _Extent
+    channels: _Extent
+    kernel: _Pair
+    stride: _Pair
+    padding: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
+    dilation: _Pair
+    groups: _Extent
+
+
+_ViewEntry = Annotated[_MatrixViewEntry | _ConvolutionViewEntry, Field(discriminator="kind")]
+_VIEWS: Mapping[type[Any], type[Any]] = MappingProxyType(
+    {MatrixView: _MatrixViewEntry, ConvolutionView: _ConvolutionViewEntry}
+)
+
+
+class _OperandEntry(StrictModel):
+    tensor: _Name
+    view: _ViewEntry
+    format: _Format
+
+
+class _GemmEntry(StrictModel):
+    kind: Literal["gemm"] = "gemm"
+    name: _Name
+    layer: _Name
+    phase: Phase
+    groups: _Extent
+    m: _Extent
+    n: _Extent
+    k: _Extent
+    a: _OperandEntry
+    b: _OperandEntry
+    out: _OperandEntry
+    accumulator: Annotated[Accumulator, PlainSerializer(lambda spec: _accumulator_entry(spec))]
+
+
+class _VectorEntry(StrictModel):
+    kind: Literal["vector"] = "vector"
+    name: _Name
+    layer: _Name
+    phase: Phase
+    function: _Name
+    inputs: tuple[_Name, ...]
+    outputs: tuple[_Name, ...]
+    elements: Annotated[int, Field(ge=0, le=2**48)]
+    compute_format: _Format
+    rounding: Rounding
+    overflow: Overflow | None
+    attributes: _Attributes
+    fused: bool
+
+
+class _TensorEntry(StrictModel):
+    shape: tuple[_Extent, ...]
+    role: Role
+    format: _Format
+
+
+class _ParameterEntry(StrictModel):
+    tensor: _Name
+    preparation: Preparation
+    sources: tuple[_Name, ...]
+    attributes: _Attributes
+    scale: _Name | None
+    power_of_two: bool
+    margin: int
+
+
+class _TraceEntry(StrictModel):
+    schema_name: Annotated[Literal["accelsim.trace/1"], Field(alias="schema")]
+    workload: str
+    recipe: str
+    phase: str
+    batch: _Extent
+    inputs: tuple[_Name, ...]
+    outputs: tuple[_Name, ...]
+    parameters: tuple[_ParameterEntry, ...]
+    tensors: dict[_Name, _TensorEntry]
+    ops: tuple[Annotated[_GemmEntry | _VectorEntry, Field(discriminator="kind")], ...]
+
+
+def save_trace(trace: Trace, path: str | Path) -> None:
+    """Write a trace; see `Trace.save`."""
+    entry = _TraceEntry.model_validate(
+        {
+            "schema": SCHEMA,
+            **{name: getattr(trace, name) for name in ("workload", "recipe", "phase", "batch")},
+            "inputs": trace.inputs,
+            "outputs": trace.outputs,
+            "parameters": tuple(_parameter_entry(parameter) for parameter in trace.parameters),
+            "tensors": {
+                name: _TensorEntry(shape=info.shape, role=info.role, format=info.format)
+                for name, info in trace.tensors.items()
+            },
+            "ops": tuple(_op_entry(op) for op in trace.ops),
+        }
+    )
+    data = entry.model_dump_json(by_alias=True, indent=1).encode()
+    if str(path).endswith(".gz"):
+        data = gzip.compress(data, mtime=0)
+    atomic_write(path, data)
+
+
+def load_trace(path: str | Path) -> Trace:
+    """Read a trace; see `accelsim.workload.load_trace`."""
+    try:
+        entry = _TraceEntry.model_validate_json(_read_bounded(Path(path)))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(step) for step in first["loc"]) or "the file"
+        raise DataError(f"{path} is not a trace: {place}: {first['msg']}.") from None
+    except ConfigError as error:
+        raise DataError(f"{path} is not a trace: {error}") from None
+    trace = Trace(
+        workload=entry.workload,
+        recipe=entry.recipe,
+        phase=entry.phase,
+        batch=entry.batch,
+        ops=tuple(_op(op) for op in entry.ops),
+        tensors=MappingProxyType(
+            {
+                name: TensorInfo(name, info.shape, info.role, info.format)
+                for name, info in entry.tensors.items()
+            }
+        ),
+        inputs=entry.inputs,
+        parameters=tuple(_parameter(parameter) for parameter in entry.parameters),
+        outputs=entry.outputs,
+    )
+    problem = check_trace(trace)
+    if problem is not None:
+        raise DataError(f"{path} is not a valid trace: {problem}")
+    return trace
+
+
+def _read_bounded(path: Path) -> bytes:
+    """Return a file's bytes, decompressed, refusing more than `MAX_TRACE_BYTES` of them."""
+    try:
+        with path.open("rb") as raw:
+            if path.suffix == ".gz":
+                with gzip.open(raw) as unpacked:
+                    data = unpacked.read(MAX_TRACE_BYTES + 1)
+            else:
+                data = raw.read(MAX_TRACE_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"The trace {path} cannot be read: {reason}.") from error
+    if len(data) > MAX_TRACE_BYTES:
+        raise DataError(f"The trace {path} is larger than {MAX_TRACE_BYTES // 2**20} MiB.")
+    return data
+
+
+def _op_entry(op: Op) -> _GemmEntry | _VectorEntry:
+    if isinstance(op, Gemm):
+        plain = {
+            name: getattr(op, name)
+            for name in ("name", "layer", "phase", "groups", "m", "n", "k", "accumulator")
+        }
+        operands = {name: _operand_entry(getattr(op, name)) for name in ("a", "b", "out")}
+        return _GemmEntry(**plain, **operands)
+    fields = {name: getattr(op, name) for name in VectorOp.__dataclass_fields__}
+    return _VectorEntry(**{**fields, "attributes": dict(op.attributes)})
+
+
+def _op(entry: _GemmEntry | _VectorEntry) -> Op:
+    if isinstance(entry, _GemmEntry):
+        names = ("name", "layer", "phase", "groups", "m", "n", "k", "accumulator")
+        operands = {name: _operand(getattr(entry, name)) for name in ("a", "b", "out")}
+        return Gemm(**{name: getattr(entry, name) for name in names}, **operands)
+    fields = {name: getattr(entry, name) for name in VectorOp.__dataclass_fields__}
+    return VectorOp(**{**fields, "attributes": tuple(sorted(entry.attributes.items()))})
+
+
+def _operand_entry(operand: Operand) -> _OperandEntry:
+    view = operand.view
+    if type(view) not in _VIEWS:
+        raise DataError(f"A trace file cannot hold a view of type {type(view).__name__}.")
+    fields = {name: getattr(view, name) for name in type(view).__dataclass_fields__}  # type: ignore[attr-defined]
+    entry = _VIEWS[type(view)](**fields)
+    return _OperandEntry(tensor=operand.tensor, view=entry, format=operand.format)
+
+
+def _operand(entry: _OperandEntry) -> Operand:
+    fields = entry.view.model_dump(exclude={"kind"})
+    is_matrix = isinstance(entry.view, _MatrixViewEntry)
+    view: View = MatrixView(**fields) if is_matrix else ConvolutionView(**fields)
+    return Operand(entry.tensor, view, entry.format)
+
+
+def _parameter_entry(parameter: TraceParameter) -> _ParameterEntry:
+    fields = {name: getattr(parameter, name) for name in TraceParameter.__dataclass_fields__}
+    return _ParameterEntry(**{**fields, "attributes": dict(parameter.attributes)})
+
+
+def _parameter(entry: _ParameterEntry) -> TraceParameter:
+    fields = {name: getattr(entry, name) for name in TraceParameter.__dataclass_fields__}
+    return TraceParameter(**{**fields, "attributes": tuple(entry.attributes.items())})
+
+
+def _accumulator_entry(spec: Accumulator) -> dict[str, Any]:
+    """Return an accumulator's fields, its formats under names that a file can hold."""
+    fields = spec.model_dump(mode="json")
+    for name in ("inner", "outer", "product"):
+        fmt = getattr(spec, name)
+        fields[name] = None if fmt is None else _format_name(fmt)
+    return fields
