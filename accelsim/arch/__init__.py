@@ -1,6 +1,7 @@
 """Arch: on what. The parts of a chip, as a user writes them."""
 
 from accelsim.arch.accumulator import AccumulatorCapability, AccumulatorUnit
+from accelsim.arch.catalog import DEFAULT_CHIP, list_chips, load_chip
 from accelsim.arch.chip import Chip
 from accelsim.arch.interconnect import Interconnect, Topology
 from accelsim.arch.mac_array import Drain, MacArray, OperandPair
@@ -8,6 +9,7 @@ from accelsim.arch.memory import Dram, Memory
 from accelsim.arch.vector_unit import VectorUnit
 
 __all__ = [
+    "DEFAULT_CHIP",
     "AccumulatorCapability",
     "AccumulatorUnit",
     "Chip",
@@ -19,4 +21,6 @@ __all__ = [
     "OperandPair",
     "Topology",
     "VectorUnit",
+    "list_chips",
+    "load_chip",
 ]
