@@ -28,7 +28,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from accelsim._config_problems import problems_of
 from accelsim._config_scalars import PATTERNS, resolve
-from accelsim._config_tree import Node, Place, Step, merge, parse_path, place_of, put
+from accelsim._config_tree import Node, Place, Step, merge, parse_path, place_of, put, relocated
 from accelsim.errors import ConfigError, Problem
 
 MAX_FILE_BYTES = 16 * 2**20
@@ -158,38 +158,42 @@ def load_model(
         With every problem at once, each with file, line, column and path.
     """
     root = _with_base(load_yaml(path).root, model, base_lookup)
-    problems: list[Problem] = []
-    for key, text in overrides:
-        try:
-            root = _overridden(root, key, text, option=f"{flag}{key}={text}")
-        except ConfigError as error:
-            problems += error.problems
-    try:
-        built = validate(Document(root, os.fspath(path)), model)
-    except ConfigError as error:
-        raise ConfigError((*error.problems, *problems)) from None
-    if problems:
-        raise ConfigError(problems)
-    return built
+    return validate(Document(root, os.fspath(path)), model, overrides=overrides, flag=flag)
 
 
-def validate(document: Document, model: type[M]) -> M:
-    """Return `model` filled with a document's data.
+def validate(
+    document: Document,
+    model: type[M],
+    *,
+    overrides: Sequence[tuple[str, str]] = (),
+    flag: str = "--set ",
+) -> M:
+    """Return `model` filled with a document's data, `overrides` put in last.
 
     Raises
     ------
     ConfigError
         With every problem at once.
     """
-    data = document.data
+    root = document.root
+    problems: list[Problem] = []
+    for key, text in overrides:
+        try:
+            root = _overridden(root, key, text, option=f"{flag}{key}={text}")
+        except ConfigError as error:
+            problems += error.problems
+    data = root.data()
     if not isinstance(data, dict):
         said = "is empty" if data is None else f"holds a {type(data).__name__}"
-        document.root.place.refuse(f"The file {said}; expected a mapping of keys to values.")
+        root.place.refuse(f"The file {said}; expected a mapping of keys to values.")
     try:
         # JSON mode: strict, except that lists fill tuples and strings fill enums.
-        return model.model_validate_json(json.dumps(data))
+        built = model.model_validate_json(json.dumps(data))
     except ValidationError as error:
-        raise ConfigError(problems_of(error, document.root, model)) from None
+        raise ConfigError((*problems_of(error, root, model), *problems)) from None
+    if problems:
+        raise ConfigError(problems)
+    return built
 
 
 def json_schema(model: type[BaseModel]) -> dict[str, Any]:
@@ -253,17 +257,7 @@ def _overridden(root: Node, key: str, text: str, *, option: str) -> Node:
         value = parse_yaml(text, file=option).root
     except ConfigError as error:
         Place(option).refuse(error.problems[0].message, path)
-    return put(root, path, _placed(value, Place(option)))
-
-
-def _placed(node: Node, place: Place) -> Node:
-    """Return a tree all of whose places are `place`."""
-    value = node.value
-    if isinstance(value, dict):
-        value = {key: _placed(below, place) for key, below in value.items()}
-    elif isinstance(value, tuple):
-        value = tuple(_placed(below, place) for below in value)
-    return replace(node, value=value, place=place, key_place=place)
+    return put(root, path, relocated(value, Place(option)))
 
 
 class _TreeBuilder:

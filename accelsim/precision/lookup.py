@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from accelsim.config import load_model
+from accelsim.config import dump_yaml, load_model, parse_yaml, validate
 from accelsim.precision.recipe import Recipe
 from accelsim.registry import Registry
+
+#: What stands before the key of an override, for error texts.
+_FLAG = "--set recipe."
 
 
 @lru_cache(maxsize=1)
@@ -29,7 +33,7 @@ def list_recipes() -> tuple[str, ...]:
     return recipe_registry().names()
 
 
-def get_recipe(spec: Recipe | str | Path) -> Recipe:
+def get_recipe(spec: Recipe | str | Path, overrides: Sequence[tuple[str, str]] = ()) -> Recipe:
     """Return the recipe that `spec` stands for.
 
     Parameters
@@ -37,6 +41,8 @@ def get_recipe(spec: Recipe | str | Path) -> Recipe:
     spec : Recipe, str or Path
         A recipe, a name of the catalog, or the path of a YAML file (a string that
         ends in ``.yaml`` or ``.yml`` is a path).
+    overrides : sequence of (key, text)
+        Values to put in last, such as ``("accumulator.chunk_size", "1")``.
 
     Raises
     ------
@@ -50,8 +56,11 @@ def get_recipe(spec: Recipe | str | Path) -> Recipe:
     >>> get_recipe("wang2018").accumulator.chunk_size
     64
     """
-    if isinstance(spec, Recipe):
-        return spec
-    if isinstance(spec, Path) or spec.endswith((".yaml", ".yml")):
-        return load_model(spec, Recipe)
-    return recipe_registry().get(spec)
+    if isinstance(spec, Path) or (isinstance(spec, str) and spec.endswith((".yaml", ".yml"))):
+        return load_model(spec, Recipe, overrides=overrides, flag=_FLAG)
+    recipe = spec if isinstance(spec, Recipe) else recipe_registry().get(spec)
+    if not overrides:
+        return recipe
+    text = dump_yaml(recipe.model_dump(mode="json"))
+    document = parse_yaml(text, file=f"recipe {recipe.name}")
+    return validate(document, Recipe, overrides=overrides, flag=_FLAG)
