@@ -1,0 +1,152 @@
+"""Every layer: shapes and counts by hand, values against its own float64 definition."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from accelsim.errors import ShapeError
+from accelsim.testing.check_layer import check_layer
+from accelsim.workload import (
+    Add,
+    AvgPool2d,
+    BatchNorm2d,
+    Conv2d,
+    Flatten,
+    GlobalAvgPool,
+    Layer,
+    Linear,
+    MaxPool2d,
+    ReLU,
+    Softmax,
+)
+from accelsim.workload.layers import BUILTIN
+
+
+def conv(**fields: object) -> Conv2d:
+    return Conv2d(**{"name": "x", "in_channels": 4, "out_channels": 6, "kernel": (3, 3)} | fields)
+
+
+CASES: list[tuple[Layer, list[tuple[int, ...]]]] = [
+    (conv(), [(7, 5, 4)]),
+    (conv(kernel=(1, 1), bias=False), [(4, 4, 4)]),
+    (conv(kernel=(1, 1), stride=(2, 2)), [(5, 5, 4)]),
+    (conv(kernel=(3, 2), stride=(2, 1), padding=(1, 2), dilation=(2, 3)), [(9, 8, 4)]),
+    (conv(groups=2, padding=(1, 1)), [(6, 7, 4)]),
+    (conv(out_channels=4, groups=4, stride=(2, 2)), [(7, 7, 4)]),
+    (Linear(name="x", in_features=12, out_features=5), [(12,)]),
+    (Linear(name="x", in_features=4, out_features=5, bias=False), [(2, 3, 4)]),
+    (Linear(name="x", in_features=12, out_features=5, flattened_from=(2, 3, 2)), [(12,)]),
+    (BatchNorm2d(name="x", num_features=3, eps=1e-3), [(4, 5, 3)]),
+    (ReLU(name="x"), [(4, 5, 3)]),
+    (Add(name="x", inputs=("a", "b")), [(4, 5, 3), (4, 5, 3)]),
+    (MaxPool2d(name="x", kernel=(3, 2), stride=(2, 1), padding=(1, 0)), [(7, 6, 3)]),
+    (MaxPool2d(name="x", kernel=(2, 2), stride=(1, 1), dilation=(2, 2)), [(6, 6, 2)]),
+    (AvgPool2d(name="x", kernel=(3, 3), stride=(2, 2), padding=(1, 1)), [(6, 6, 3)]),
+    (
+        AvgPool2d(
+            name="x", kernel=(3, 3), stride=(2, 2), padding=(1, 1), count_include_pad=False
+        ),
+        [(6, 7, 3)],
+    ),
+    (GlobalAvgPool(name="x"), [(7, 5, 3)]),
+    (Flatten(name="x"), [(2, 3, 4)]),
+    (Softmax(name="x"), [(10,)]),
+]
+
+
+@pytest.mark.parametrize(
+    ("layer", "shapes"), CASES, ids=[f"{index}-{case[0].kind}" for index, case in enumerate(CASES)]
+)
+def test_builtin_layers_pass_the_kit(layer: Layer, shapes: list[tuple[int, ...]]) -> None:
+    check_layer(layer, shapes)
+
+
+def test_every_builtin_layer_is_checked() -> None:
+    assert {layer.kind for layer, _ in CASES} == set(BUILTIN)
+
+
+def test_convolution_shape_and_macs_by_hand() -> None:
+    # AlexNet's first layer: (224 + 4 - 11) // 4 + 1 = 55; 55 * 55 * 64 * 363 MACs.
+    layer = Conv2d(
+        name="c", in_channels=3, out_channels=64, kernel=(11, 11), stride=(4, 4), padding=(2, 2)
+    )
+    assert layer.output_shape([(224, 224, 3)]) == (55, 55, 64)
+    assert layer.macs([(224, 224, 3)]) == 70_276_800
+
+
+def test_dilated_kernel_reaches_further() -> None:
+    # Dilation 2 makes a kernel of 3 span 5: 9 - 5 + 1 = 5 windows.
+    assert conv(dilation=(2, 2)).output_shape([(9, 9, 4)]) == (5, 5, 6)
+
+
+def test_reference_of_a_convolution_by_hand() -> None:
+    # A 2 x 2 map and kernel, one window: 1*1 + 2*10 + 3*100 + 4*1000 = 4321.
+    layer = conv(in_channels=1, out_channels=1, kernel=(2, 2), bias=False)
+    x = np.array([1.0, 2.0, 3.0, 4.0]).reshape(1, 2, 2, 1)
+    weight = np.array([1.0, 10.0, 100.0, 1000.0]).reshape(1, 1, 2, 2)
+    assert layer.reference([x], {"weight": weight}).item() == 4321.0
+
+
+def test_one_number_stands_for_both_directions() -> None:
+    layer = Conv2d.model_validate_json(
+        '{"name": "c", "in_channels": 1, "out_channels": 1, "kernel": 5, "padding": 2}'
+    )
+    assert (layer.kernel, layer.padding) == ((5, 5), (2, 2))
+
+
+def test_pooling_steps_by_its_kernel_unless_told_otherwise() -> None:
+    layer = MaxPool2d.model_validate_json('{"name": "p", "kernel": 2}')
+    assert layer.output_shape([(8, 6, 3)]) == (4, 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shapes", "message"),
+    [
+        (conv(), [(8, 8, 3)], r"^it takes 4 channels and is given 3; set in_channels: 3, or "),
+        (conv(), [(12,)], r"^it takes a map \(height, width, channels\) and is given .*\(12,\)$"),
+        (conv(kernel=(9, 9)), [(4, 4, 4)], r"^its window spans 9 in height.*at least 3 or"),
+        (
+            Linear(name="x", in_features=48, out_features=5),
+            [(4, 4, 3)],
+            r"^it takes 48 features and is given 3; .*a flatten layer before it would give it 48$",
+        ),
+        (BatchNorm2d(name="x", num_features=3), [(4, 4, 5)], r"^it takes 3 channels and is given 5"),
+        (Add(name="x"), [(4, 4, 5)], r"^it adds two inputs and is given 1; name both in inputs$"),
+        (Add(name="x"), [(4, 4, 5), (2, 4, 5)], r"^its inputs have different shapes"),
+    ],
+)
+def test_shapes_that_do_not_fit_say_what_would(
+    layer: Layer, shapes: list[tuple[int, ...]], message: str
+) -> None:
+    with pytest.raises(ShapeError, match=message):
+        layer.output_shape(shapes)
+
+
+def test_groups_must_divide_the_channels() -> None:
+    with pytest.raises(ValueError, match="groups = 3 does not divide in_channels = 4"):
+        conv(groups=3)
+
+
+def test_padding_of_a_pool_stays_within_half_its_window() -> None:
+    with pytest.raises(ValueError, match="more than half of kernel"):
+        MaxPool2d(name="x", kernel=(2, 2), stride=(2, 2), padding=(2, 2))
+
+
+def test_the_kit_finds_a_wrong_count() -> None:
+    class Boastful(Conv2d):
+        def macs(self, inputs: object) -> int:
+            return 1 + super().macs(inputs)  # type: ignore[arg-type]
+
+    layer = Boastful(name="x", in_channels=2, out_channels=2, kernel=(1, 1))
+    with pytest.raises(AssertionError, match=r"^The layer breaks its contract: .*macs says"):
+        check_layer(layer, [(3, 3, 2)])
+
+
+def test_the_kit_finds_a_wrong_value() -> None:
+    class Negative(ReLU):
+        def reference(self, inputs: object, parameters: object) -> np.ndarray:
+            return -super().reference(inputs, parameters)  # type: ignore[arg-type]
+
+    with pytest.raises(AssertionError, match=r"its lowering is off its reference by up to"):
+        check_layer(Negative(name="x"), [(3, 3, 2)])
