@@ -9,6 +9,7 @@ widened first (exactly) and a float64 array is never narrowed first.
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from functools import lru_cache
 from importlib.util import find_spec
@@ -24,7 +25,7 @@ from accelsim.formats.base import (
     FloatArray,
     RandomBits,
 )
-from accelsim.formats.plan import TINY, RoundingPlan, make_plan
+from accelsim.formats.plan import TINY, RoundingPlan, make_plan, thresholds
 from accelsim.formats.rounding import Overflow, Rounding
 from accelsim.formats.scalar import check_random_bits
 
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
 #: Elements from which a compiled loop is worth the import of Numba.
 KERNEL_THRESHOLD = 1 << 14
+#: Elements from which it is worth the call, once Numba is there anyway.
+LOADED_KERNEL_THRESHOLD = 1 << 7
+_KERNELS = "accelsim.formats.kernels"
 #: Formats up to this width are decoded through a table.
 TABLE_BITS = 16
 
@@ -58,9 +62,9 @@ def quantize(
 ) -> FloatArray:
     """Round every element of `x` to a member of `fmt`; see `FloatFormat.quantize`."""
     values = as_float_array(x)
-    narrow = values.dtype == np.float32 and fmt.value_dtype == np.float32
     noise = as_random_bits(random_bits, values.shape, rounding, random_bit_count)
     plan = _plan(fmt, rounding, overflow)
+    narrow = plan.fits_float32 and values.dtype == np.float32
     if uses_kernels(values.size, engine):
         from accelsim.formats import kernels
 
@@ -98,7 +102,8 @@ def as_random_bits(
 def uses_kernels(size: int, engine: Engine) -> bool:
     """Return whether an array of `size` elements goes to the compiled loops."""
     if engine is Engine.AUTO:
-        return size >= KERNEL_THRESHOLD and _has_numba()
+        loaded = _KERNELS in sys.modules
+        return size >= (LOADED_KERNEL_THRESHOLD if loaded else KERNEL_THRESHOLD) and _has_numba()
     return engine is Engine.NUMBA
 
 
@@ -114,10 +119,9 @@ def round_to_plan(
     clamped = np.fmin(np.where(magnitude > 0, np.fmax(magnitude, TINY), 0.0), plan.limit)
     exponent = np.maximum(np.frexp(clamped)[1] - 1, plan.grid_emin)
     steps = np.ldexp(clamped, plan.mantissa_bits - exponent)
-    rounded = np.ldexp(
-        _round_steps(steps, negative, plan, random_bits, random_bit_count),
-        exponent - plan.mantissa_bits,
-    )
+    threshold = away_threshold(negative, plan.rounding, random_bits, random_bit_count)
+    whole = round_steps(steps, plan.rounding, threshold)
+    rounded = np.ldexp(whole, exponent - plan.mantissa_bits)
     rounded = np.where((rounded < plan.min_positive) & (magnitude > 0), plan.below, rounded)
     signed = np.where(negative, -rounded, rounded)
     over = np.where(negative, plan.over_negative, plan.over_positive)
@@ -133,23 +137,30 @@ def round_to_plan(
     return np.where(np.isnan(x) | np.isnan(signed), np.copysign(np.nan, x), signed)
 
 
-def _round_steps(
+def round_steps(
     steps: NDArray[np.float64],
+    rounding: Rounding,
+    threshold: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Round non-negative magnitudes, counted in steps of a grid, to whole steps."""
+    if rounding is Rounding.NEAREST_EVEN:
+        return np.rint(steps)
+    below = np.floor(steps)
+    return below + (steps - below >= threshold)
+
+
+def away_threshold(
     negative: NDArray[np.bool_],
-    plan: RoundingPlan,
+    rounding: Rounding,
     random_bits: RandomBits | None,
     random_bit_count: int,
 ) -> NDArray[np.float64]:
-    """Round magnitudes, counted in steps of the grid, to whole steps."""
-    if plan.rounding is Rounding.NEAREST_EVEN:
-        return np.rint(steps)
-    below = np.floor(steps)
+    """Return the discarded fraction from which a magnitude grows, element by element."""
     if random_bits is not None:
         # floor(f * 2**N) + r >= 2**N, r whole, is the same as f >= 1 - r / 2**N; all exact.
-        threshold = 1.0 - random_bits * 2.0**-random_bit_count
-    else:
-        threshold = np.where(negative, plan.threshold_negative, plan.threshold_positive)
-    return below + (steps - below >= threshold)
+        return np.asarray(1.0 - random_bits * 2.0**-random_bit_count)
+    positive_threshold, negative_threshold = thresholds(rounding)
+    return np.where(negative, negative_threshold, positive_threshold)
 
 
 def encode(x: FloatArray, fmt: FloatFormat) -> CodeArray:
@@ -244,8 +255,8 @@ def _is_nan_code(
     if not fmt.has_nan:
         return np.zeros(integers.shape, dtype=np.bool_)
     if fmt.nan_is_negative_zero:
-        return integers == fmt.nan_code
-    return magnitude_code > fmt.max_code + fmt.has_infinity
+        return np.equal(integers, fmt.nan_code)
+    return np.greater(magnitude_code, fmt.max_code + fmt.has_infinity)
 
 
 @lru_cache(maxsize=64)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from fractions import Fraction
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from accelsim.formats.rounding import Overflow, Rounding
 FloatArray = NDArray[np.floating[Any]]
 CodeArray = NDArray[np.unsignedinteger[Any]]
 RandomBits = NDArray[np.uint32]
+
+#: What a tensor format stores: codes and scales, in a frozen dataclass of its own.
+Encoded = TypeVar("Encoded")
 
 #: Random bits of a stochastic rounding where none are stated.
 DEFAULT_RANDOM_BIT_COUNT = 16
@@ -115,3 +118,38 @@ class NumberFormat(ABC):
     @abstractmethod
     def decode_scalar(self, code: int) -> float:
         """Return the value of one code; the definition of `decode`."""
+
+
+class TensorFormat(ABC, Generic[Encoded]):
+    """A way to store a whole tensor: codes of an element format, and scales found from the data.
+
+    What a number becomes depends on its neighbours, so there is no code for a
+    number alone. `quantize` is `decode` after `encode`.
+    """
+
+    __slots__ = ()
+
+    #: Name under which the format is known; unique among tensor formats.
+    name: str
+
+    @property
+    @abstractmethod
+    def element(self) -> NumberFormat:
+        """Format of the stored elements."""
+
+    @property
+    @abstractmethod
+    def bits_per_element(self) -> float:
+        """Stored bits for each element of a long tensor, scales included."""
+
+    @abstractmethod
+    def encode(self, x: FloatArray) -> Encoded:
+        """Return codes and scales of `x`."""
+
+    @abstractmethod
+    def decode(self, encoded: Encoded) -> FloatArray:
+        """Return the values that codes and scales stand for."""
+
+    def quantize(self, x: FloatArray) -> FloatArray:
+        """Return what is left of `x` after it was stored in this format."""
+        return self.decode(self.encode(x))

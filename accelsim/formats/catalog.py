@@ -7,14 +7,21 @@ these rules can be changed in an inline format.
 from __future__ import annotations
 
 from accelsim.formats.base import NumberFormat
-from accelsim.formats.float_format import FloatFormat, Specials, Subnormals
+from accelsim.formats.dynamic_map import dynamic_map
+from accelsim.formats.float_format import FloatFormat
+from accelsim.formats.float_rules import Specials, Subnormals
+from accelsim.formats.integer import IntegerFormat
+from accelsim.formats.posit import PositFormat
 from accelsim.formats.rounding import Rounding
+from accelsim.formats.table import TableFormat
 
 _IEEE = "IEEE Std 754-2019"
 _OCP_FP8 = "OCP 8-bit Floating Point Specification (OFP8), revision 1.0, 2023"
 _OCP_MX = "OCP Microscaling Formats (MX) Specification, version 1.0, 2023"
 _ML_DTYPES = "ml_dtypes"
 _FNUZ = "Noune et al., arXiv:2206.02915; StableHLO RFC FP8 FNUZ; ml_dtypes"
+#: Exponent size of the posit standard.
+STANDARD_EXPONENT_SIZE = 2
 _DLFLOAT = "Agrawal et al., ARITH 2019; US patent 10,656,913; IBM zDNN and fms-model-optimizer"
 
 #: 8-bit floats and their 9-bit union.
@@ -53,7 +60,7 @@ FP8 = (
         5,
         3,
         15,
-        source="Sun et al., NeurIPS 2019 (operand that holds both HFP8 kinds); IEEE rules: our choice",
+        source="Sun et al., NeurIPS 2019 (holds both HFP8 kinds); IEEE rules: our choice",
     ),
 )
 
@@ -138,7 +145,41 @@ UNSIGNED = (
     ),
 )
 
+#: Two's complement, unsigned, and the fixed point element of MX.
+INTEGERS = (
+    *(IntegerFormat(f"int{n}", n, source="two's complement") for n in (2, 4, 8, 16, 32)),
+    *(IntegerFormat(f"uint{n}", n, signed=False, source="unsigned") for n in (2, 4, 8, 16)),
+    IntegerFormat("mx_int8_element", 8, symmetric=True, fraction_bits=6, source=_OCP_MX),
+)
+
+#: Posits; es = 2 is the 2022 standard's.
+POSITS = tuple(
+    PositFormat(
+        f"posit{bits}_es{size}",
+        bits,
+        size,
+        source="Standard for Posit Arithmetic (2022)"
+        if size == STANDARD_EXPONENT_SIZE
+        else "Gustafson and Yonemoto, 2017; rounding of the 2022 standard",
+    )
+    for bits in (8, 16)
+    for size in (0, 1, 2)
+)
+
+#: Values on [-1, 1] that block scaling stretches.
+TABLES = (TableFormat("dynamic8", dynamic_map(), source="Dettmers et al., ICLR 2022"),)
+
 #: Provider of the entry-point group ``accelsim.formats``: name -> format.
 BUILTIN: dict[str, NumberFormat] = {
-    fmt.name: fmt for fmt in (*FP8, *DLFLOAT, *WIDE, *MICROSCALING, *UNSIGNED)
+    fmt.name: fmt
+    for fmt in (
+        *FP8,
+        *DLFLOAT,
+        *WIDE,
+        *MICROSCALING,
+        *UNSIGNED,
+        *INTEGERS,
+        *POSITS,
+        *TABLES,
+    )
 }

@@ -14,7 +14,8 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from accelsim.errors import ConfigError, Problem, near_miss_hint
-from accelsim.formats.float_format import FloatFormat, Specials, Subnormals
+from accelsim.formats.float_format import FloatFormat
+from accelsim.formats.float_rules import Specials, Subnormals
 from accelsim.formats.rounding import Overflow, Rounding
 
 Choice = TypeVar("Choice", bound=StrEnum)

@@ -12,11 +12,11 @@ everything else in float64, counting whole steps of the grid.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from accelsim.formats.base import FloatArray, RandomBits
 from accelsim.formats.plan import TINY, RoundingPlan
@@ -50,6 +50,7 @@ def quantize(
     return out.reshape(x.shape)
 
 
+@lru_cache(maxsize=64)
 def _float32_terms(plan: RoundingPlan) -> tuple[Any, ...]:
     """Return the bit patterns that `_nearest_float32` needs, in its order."""
     shift = _FRACTION_BITS_32 - plan.mantissa_bits
@@ -67,6 +68,7 @@ def _bits_of(value: float) -> np.int32:
     return np.int32(np.float32(value).view(np.int32))
 
 
+@lru_cache(maxsize=64)
 def _terms(plan: RoundingPlan) -> tuple[Any, ...]:
     """Return the grid and the rules as the float64 loops unpack them."""
     grid = (plan.mantissa_bits, plan.grid_emin, plan.limit)

@@ -14,6 +14,7 @@ from accelsim.formats.base import (
     FloatArray,
     NumberFormat,
     RandomBits,
+    TensorFormat,
 )
 from accelsim.formats.rounding import Overflow, Rounding
 from accelsim.registry import Registry
@@ -26,6 +27,39 @@ FormatSpec = NumberFormat | str | Mapping[str, Any]
 def format_registry() -> Registry[NumberFormat]:
     """Return the table of all formats: the catalog and what plugins add."""
     return Registry("format", group="accelsim.formats", builtin="accelsim.formats.catalog:BUILTIN")
+
+
+@lru_cache(maxsize=1)
+def tensor_format_registry() -> Registry[TensorFormat[Any]]:
+    """Return the table of all tensor formats: those that ship and what plugins add."""
+    return Registry(
+        "tensor format",
+        group="accelsim.tensor_formats",
+        builtin="accelsim.formats.tensor_catalog:BUILTIN",
+    )
+
+
+def list_tensor_formats() -> tuple[str, ...]:
+    """Return the names of all tensor formats, sorted."""
+    return tensor_format_registry().names()
+
+
+def get_tensor_format(spec: TensorFormat[Any] | str) -> TensorFormat[Any]:
+    """Return the tensor format of that name; one that is a tensor format already is returned.
+
+    Raises
+    ------
+    UnknownNameError
+        If the name is not known; it lists the nearest and all known ones.
+
+    Examples
+    --------
+    >>> get_tensor_format("mx_fp4").bits_per_element
+    4.25
+    """
+    if isinstance(spec, TensorFormat):
+        return spec
+    return tensor_format_registry().get(spec)
 
 
 def list_formats() -> tuple[str, ...]:
@@ -56,10 +90,10 @@ def get_format(spec: FormatSpec) -> NumberFormat:
     57344.0
     >>> get_format({"exponent_bits": 5, "mantissa_bits": 2}).max_finite
     57344.0
-    >>> get_format("fp8_e5m3")
+    >>> get_format("fp8_e5m22")
     Traceback (most recent call last):
         ...
-    accelsim.errors.UnknownNameError: Unknown format 'fp8_e5m3'. Did you mean fp9_e5m3? ...
+    accelsim.errors.UnknownNameError: Unknown format 'fp8_e5m22'. Did you mean fp8_e5m2? ...
     """
     if isinstance(spec, NumberFormat):
         return spec
@@ -74,6 +108,12 @@ def get_format(spec: FormatSpec) -> NumberFormat:
     if spec in registry:
         return registry.get(spec)
     systematic = inline.parse_name(spec)
+    if systematic is None and spec in tensor_format_registry():
+        raise ConfigError(
+            f"{spec!r} is a tensor format: its elements have no codes of their own."
+            f" Use get_tensor_format, or its element format"
+            f" {get_tensor_format(spec).element.name!r}."
+        )
     if systematic is None:
         raise UnknownNameError("format", spec, registry.names())
     return systematic
@@ -81,7 +121,7 @@ def get_format(spec: FormatSpec) -> NumberFormat:
 
 def quantize(
     x: FloatArray,
-    fmt: FormatSpec,
+    fmt: FormatSpec | TensorFormat[Any],
     *,
     rounding: Rounding | None = None,
     overflow: Overflow | None = None,
@@ -95,8 +135,9 @@ def quantize(
     x : array_like
         Any shape, empty included. Float32 and float64 are taken as they are,
         other real types as float64; float64 never passes through float32.
-    fmt : NumberFormat, str or mapping
-        Anything that `get_format` takes.
+    fmt : NumberFormat, TensorFormat, str or mapping
+        Anything that `get_format` takes; or a tensor format or its name, whose own
+        rules then hold.
     rounding, overflow : optional
         Override the rules that the format names.
     random_bits : array of uint32, same shape, optional
@@ -117,6 +158,12 @@ def quantize(
     >>> quantize([1.1, -0.3, 1e6], "fp8_e5m2", overflow="saturate")
     array([ 1.0000e+00, -3.1250e-01,  5.7344e+04])
     """
+    if isinstance(fmt, str) and fmt not in format_registry() and fmt in tensor_format_registry():
+        fmt = get_tensor_format(fmt)
+    if isinstance(fmt, TensorFormat):
+        if any(option is not None for option in (rounding, overflow, random_bits)):
+            raise ConfigError(f"{fmt.name} has its own rounding and overflow; leave them out.")
+        return fmt.quantize(x)
     return get_format(fmt).quantize(
         x,
         rounding=rounding,

@@ -30,6 +30,7 @@ ALWAYS = 2.0**-1000
 #: Largest and smallest exponent of a normal float32.
 FLOAT32_EMAX = 127
 FLOAT32_FRACTION_BITS = 23
+FLOAT32_BYTES = 4
 FLOAT32_EMIN = -126
 
 
@@ -60,6 +61,8 @@ class RoundingPlan:
         nearest-even and stochastic, which have their own loops).
     signed, signed_zero, has_zero : bool
         As in the format.
+    fits_float32 : bool
+        Whether float32 holds every value of the format.
     """
 
     rounding: Rounding
@@ -78,6 +81,7 @@ class RoundingPlan:
     signed: bool
     signed_zero: bool
     has_zero: bool
+    fits_float32: bool
 
     @property
     def negative_value(self) -> float:
@@ -106,13 +110,18 @@ class RoundingPlan:
         )
 
 
-def make_plan(fmt: FloatFormat, rounding: Rounding, overflow: Overflow) -> RoundingPlan:
-    """Reduce a format and two rules to a `RoundingPlan`."""
-    thresholds = {
+def thresholds(rounding: Rounding) -> tuple[float, float]:
+    """Return the discarded fraction from which a positive and a negative magnitude grow."""
+    return {
         Rounding.NEAREST_AWAY: (0.5, 0.5),
         Rounding.UP: (ALWAYS, NEVER),
         Rounding.DOWN: (NEVER, ALWAYS),
     }.get(rounding, (NEVER, NEVER))
+
+
+def make_plan(fmt: FloatFormat, rounding: Rounding, overflow: Overflow) -> RoundingPlan:
+    """Reduce a format and two rules to a `RoundingPlan`."""
+    threshold_positive, threshold_negative = thresholds(rounding)
     return RoundingPlan(
         rounding=rounding,
         mantissa_bits=fmt.mantissa_bits,
@@ -125,9 +134,10 @@ def make_plan(fmt: FloatFormat, rounding: Rounding, overflow: Overflow) -> Round
         over_negative=scalar.overflow_value(fmt, True, rounding, overflow, finite=True),
         infinity_positive=scalar.overflow_value(fmt, False, rounding, overflow, finite=False),
         infinity_negative=scalar.overflow_value(fmt, True, rounding, overflow, finite=False),
-        threshold_positive=thresholds[0],
-        threshold_negative=thresholds[1],
+        threshold_positive=threshold_positive,
+        threshold_negative=threshold_negative,
         signed=fmt.signed,
         signed_zero=fmt.signed_zero,
         has_zero=fmt.has_zero,
+        fits_float32=fmt.value_dtype.itemsize == FLOAT32_BYTES,
     )

@@ -1,0 +1,271 @@
+"""Formats that are a sorted list of values, and rounding between neighbours of such a list.
+
+Posits and dynamic maps are spaced too unevenly for a grid, but they are few:
+rounding is a search in the list, then one exact comparison with what separates
+the two neighbours.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.errors import ConfigError, DataError
+from accelsim.formats.array import (
+    as_code_array,
+    as_float_array,
+    as_random_bits,
+    away_threshold,
+    require_members,
+)
+from accelsim.formats.base import (
+    DEFAULT_RANDOM_BIT_COUNT,
+    CodeArray,
+    FloatArray,
+    NumberFormat,
+    RandomBits,
+)
+from accelsim.formats.rounding import Overflow, Rounding
+from accelsim.formats.scalar import check_random_bits, round_to_integer
+
+#: Up to this many random bits the comparison with the residual is exact in float64.
+MAX_TABLE_RANDOM_BIT_COUNT = 24
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ValueTable:
+    """Members of a format in rising order, and what separates them.
+
+    Parameters
+    ----------
+    values : array of float64, shape (n,)
+        Finite members, rising.
+    ties : array of float64, shape (n - 1,)
+        The number between two neighbours that belongs to neither.
+    codes : array of int64, shape (n,)
+        Code of every member; a tie goes to the even one.
+    """
+
+    values: NDArray[np.float64]
+    ties: NDArray[np.float64]
+    codes: NDArray[np.int64]
+
+
+def round_to_table(
+    x: NDArray[np.float64],
+    table: ValueTable,
+    rounding: Rounding,
+    random_bits: RandomBits | None,
+    random_bit_count: int,
+) -> NDArray[np.float64]:
+    """Round float64 numbers to members of `table`; saturate beyond its ends; NaN stays NaN."""
+    check_table_random_bits(rounding, random_bit_count)
+    nan = np.isnan(x)
+    bounded = np.clip(np.where(nan, 0.0, x), table.values[0], table.values[-1])
+    low = np.clip(np.searchsorted(table.values, bounded, "right") - 1, 0, len(table.ties) - 1)
+    low_value, high_value = table.values[low], table.values[low + 1]
+    if rounding in (Rounding.NEAREST_EVEN, Rounding.NEAREST_AWAY):
+        tie = table.ties[low]
+        if rounding is Rounding.NEAREST_EVEN:
+            upper_on_tie = table.codes[low] % 2 == 1
+        else:
+            upper_on_tie = bounded > 0
+        upper = (bounded > tie) | ((bounded == tie) & upper_on_tie)
+    else:
+        negative = bounded < 0
+        span = high_value - low_value
+        inner = np.where(negative, high_value, low_value)
+        threshold = away_threshold(negative, rounding, random_bits, random_bit_count)
+        # Exact on both sides: the distance by Sterbenz, the product for want of bits.
+        away = (np.abs(bounded - inner) >= span * threshold) & (bounded != inner)
+        upper = away != negative
+    upper |= bounded == high_value
+    return np.where(nan, np.nan, np.where(upper, high_value, low_value))
+
+
+def check_table_random_bits(rounding: Rounding, random_bit_count: int) -> None:
+    """Refuse more random bits than the comparison with the residual can be exact for."""
+    if rounding is Rounding.STOCHASTIC and random_bit_count > MAX_TABLE_RANDOM_BIT_COUNT:
+        raise ConfigError(
+            f"random_bit_count is {random_bit_count}; for posits and tables of values it must"
+            f" be at most {MAX_TABLE_RANDOM_BIT_COUNT}."
+        )
+
+
+def round_between(
+    x: Fraction,
+    low: tuple[Fraction, int],
+    high: tuple[Fraction, int],
+    tie: Fraction,
+    rounding: Rounding,
+    random_bits: int | None,
+    random_bit_count: int,
+) -> Fraction:
+    """Round an exact number to one of its two neighbours, each given as (value, code)."""
+    if x == low[0]:
+        return low[0]
+    if rounding in (Rounding.NEAREST_EVEN, Rounding.NEAREST_AWAY):
+        if x != tie:
+            return high[0] if x > tie else low[0]
+        if rounding is Rounding.NEAREST_AWAY:
+            return high[0] if x > 0 else low[0]
+        return low[0] if low[1] % 2 == 0 else high[0]
+    inner, outer = (high[0], low[0]) if x < 0 else (low[0], high[0])
+    fraction = (x - inner) / (outer - inner)
+    check_table_random_bits(rounding, random_bit_count)
+    away = round_to_integer(fraction, x < 0, rounding, random_bits, random_bit_count)
+    return outer if away else inner
+
+
+@dataclass(frozen=True, slots=True)
+class TableFormat(NumberFormat):
+    """A format given by its values, in rising order; the code of a value is its index.
+
+    Parameters
+    ----------
+    name : str
+        Unique in the catalog.
+    values : tuple of float
+        Finite, strictly rising, at most 65536, each with at most 24 significant bits.
+    rounding : Rounding
+        The rule where a call names none.
+    source : str
+        Where the format is defined.
+
+    Notes
+    -----
+    Numbers beyond the ends, and infinities, become the ends under either
+    overflow rule. There is no -0. NaN stays NaN in `quantize`; `encode` refuses it.
+
+    Examples
+    --------
+    >>> ternary = TableFormat("ternary", (-1.0, 0.0, 1.0))
+    >>> ternary.quantize([0.7, -0.2, -9.0])
+    array([ 1.,  0., -1.])
+    """
+
+    name: str
+    values: tuple[float, ...]
+    rounding: Rounding = Rounding.NEAREST_EVEN
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        array = np.asarray(self.values, dtype=np.float64)
+        if not 2 <= array.size <= 1 << 16 or not np.all(np.isfinite(array)):
+            raise ConfigError(f"Format {self.name!r}: 2 to 65536 finite values are needed.")
+        if np.any(np.diff(array) <= 0) or array[-1] <= 0:
+            raise ConfigError(f"Format {self.name!r}: values must rise and end above zero.")
+        if np.any(array.astype(np.float32).astype(np.float64) != array):
+            raise ConfigError(f"Format {self.name!r}: every value must be a float32.")
+
+    @property
+    def bits(self) -> int:
+        """Width of a code in bits."""
+        return (len(self.values) - 1).bit_length()
+
+    @property
+    def max_finite(self) -> float:
+        """Largest value."""
+        return self.values[-1]
+
+    @property
+    def min_positive(self) -> float:
+        """Smallest value above zero."""
+        return self.values[bisect_right(self.values, 0.0)]
+
+    @property
+    def has_infinity(self) -> bool:
+        """Whether a code means infinity: no."""
+        return False
+
+    @property
+    def has_nan(self) -> bool:
+        """Whether a code means not-a-number: no."""
+        return False
+
+    @property
+    def value_dtype(self) -> np.dtype[np.floating[Any]]:
+        """Float32: every value is one."""
+        return np.dtype(np.float32)
+
+    @property
+    def table(self) -> ValueTable:
+        """The values, the midpoints between them and their codes."""
+        values = np.asarray(self.values, dtype=np.float64) + 0.0
+        return ValueTable(values, (values[1:] + values[:-1]) / 2, np.arange(len(values)))
+
+    def quantize(
+        self,
+        x: FloatArray,
+        *,
+        rounding: Rounding | None = None,
+        overflow: Overflow | None = None,
+        random_bits: RandomBits | None = None,
+        random_bit_count: int = DEFAULT_RANDOM_BIT_COUNT,
+    ) -> FloatArray:
+        """Round every element of `x` to one of the values."""
+        given = as_float_array(x)
+        mode = self.rounding if rounding is None else Rounding(rounding)
+        noise = as_random_bits(random_bits, given.shape, mode, random_bit_count)
+        rounded = round_to_table(
+            given.astype(np.float64), self.table, mode, noise, random_bit_count
+        )
+        return rounded.astype(given.dtype)
+
+    def encode(self, x: FloatArray) -> CodeArray:
+        """Return the index of every element of `x` among the values."""
+        given = as_float_array(x).astype(np.float64)
+        table = self.table
+        codes = np.clip(np.searchsorted(table.values, given), 0, len(table.values) - 1)
+        member = (table.values[codes] == given) & ~((given == 0) & np.signbit(given))
+        require_members(given, member, self.name)
+        return codes.astype(self.code_dtype)
+
+    def decode(self, codes: CodeArray) -> FloatArray:
+        """Return the value of every index."""
+        integers = as_code_array(codes, self.bits, self.name)
+        if integers.size and integers.max() >= len(self.values):
+            raise DataError(f"A code of {self.name} must be 0 to {len(self.values) - 1}.")
+        return self.table.values[integers].astype(np.float32)
+
+    def round_scalar(
+        self,
+        x: Fraction | float,
+        *,
+        rounding: Rounding | None = None,
+        overflow: Overflow | None = None,
+        random_bits: int | None = None,
+        random_bit_count: int = DEFAULT_RANDOM_BIT_COUNT,
+        negative_zero: bool = False,
+    ) -> float:
+        """Round one exact number; the definition of `quantize`."""
+        mode = self.rounding if rounding is None else Rounding(rounding)
+        check_random_bits(random_bits is not None, mode, random_bit_count)
+        if isinstance(x, float) and math.isnan(x):
+            return math.nan
+        if x >= self.values[-1] or x <= self.values[0]:
+            return self.values[-1] if x > 0 else self.values[0]
+        number = Fraction(x)
+        below = bisect_right(self.values, number) - 1
+        low = (Fraction(self.values[below]), below)
+        high = (Fraction(self.values[below + 1]), below + 1)
+        tie = (low[0] + high[0]) / 2
+        return float(round_between(number, low, high, tie, mode, random_bits, random_bit_count))
+
+    def encode_scalar(self, value: float) -> int:
+        """Return the code of one member; the definition of `encode`."""
+        if value not in self.values or (value == 0 and math.copysign(1.0, value) < 0):
+            raise DataError(f"{value!r} is not a member of {self.name}; quantize it first.")
+        return self.values.index(value)
+
+    def decode_scalar(self, code: int) -> float:
+        """Return the value of one code; the definition of `decode`."""
+        if not 0 <= code < len(self.values):
+            raise DataError(f"{code} is no code of {self.name}: it has {len(self.values)} values.")
+        return self.values[code]
