@@ -1,0 +1,105 @@
+"""Execute a trace: the value of every tensor, bit for bit.
+
+The executor interprets the ops in order. A GEMM gathers its operands through
+their views, adds the products in the order of its schedule (plain k order
+where there is none), and lays the result out. A vector op rounds every
+arithmetic result once to its compute format and stores once. Tensors live from
+the op that makes them to the last op that reads them.
+
+With `sample`, every GEMM gives what an ideal accumulator would: the float64
+product of its stored operands, rounded once to the output format. Vector ops
+and stores are as in a full run. Besides, that many rows of each GEMM, chosen by
+seed, go through the real accumulator, from the same operands: those rows are
+exact, `error_local` and the counts are theirs alone, and a `Record` says how
+many rows that were. They do not enter the next op, so what a sample leaves out
+is the errors of earlier accumulators, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.errors import DataError
+from accelsim.formats.random_bits import StreamKey
+from accelsim.numerics.errors_report import measure
+from accelsim.numerics.execution import Execution
+from accelsim.numerics.lifetimes import last_uses
+from accelsim.numerics.op_execution import Machine, Options
+from accelsim.numerics.reduction import Ordered
+from accelsim.workload.trace import Trace
+
+Array = NDArray[np.floating[Any]]
+
+
+def execute(
+    trace: Trace,
+    tensors: Mapping[str, Array],
+    *,
+    schedules: Mapping[str, Ordered] | None = None,
+    threads: int = 1,
+    seed: int = 0,
+    sample: int | None = None,
+    references: bool = True,
+    keep: Collection[str] = (),
+) -> Execution:
+    """Execute the ops of a trace in order and say what each of them lost.
+
+    Parameters
+    ----------
+    trace : Trace
+    tensors : mapping from str to array
+        Unrounded contents of the trace's inputs and parameters, in the trace's
+        shapes; each is read once, when first needed, and rounded once to the format
+        of its tensor. `accelsim.numerics.initialize.bind_parameters` makes one.
+    schedules : mapping from op name to schedule, optional
+        Order of additions of a GEMM; k order with the op's own chunks where absent.
+    threads : int
+        Never changes a bit.
+    seed : int
+        Names the random bits of stochastic roundings, and the sampled rows.
+    sample : int, optional
+        Rows per GEMM that go through the real accumulator; None for all.
+    references : bool
+        Compute `error_local` and `error_total`; about three times the work of the
+        plain execution.
+    keep : collection of str
+        Tensors to return besides the trace's outputs.
+
+    Returns
+    -------
+    Execution
+
+    Raises
+    ------
+    DataError
+        If a tensor is missing or has the wrong shape, or `sample` is not positive.
+    """
+    if sample is not None and sample < 1:
+        raise DataError(f"sample must be at least 1 row per GEMM, not {sample}.")
+    unknown = [name for name in keep if name not in trace.tensors]
+    if unknown:
+        raise DataError(f"The trace has no tensor named {', '.join(map(repr, unknown))}.")
+    machine = Machine(trace, tensors, Options(schedules or {}, threads, seed, sample, references))
+    wanted = sorted({*trace.outputs, *keep})
+    records = []
+    for index, (op, ended) in enumerate(zip(trace.ops, last_uses(trace.ops), strict=True)):
+        records.append(machine.run(op, StreamKey(seed=seed, op=index)))
+        machine.release(ended.difference(wanted))
+    for name in wanted:
+        machine.load(name)
+    output = trace.outputs[0]
+    return Execution(
+        outputs=trace.outputs,
+        tensors={name: machine.stored[name] for name in wanted},
+        references={name: machine.exact[name] for name in wanted} if references else {},
+        records=tuple(records),
+        output_error=measure(
+            machine.unscaled(output), machine.exact[output], trace.tensors[output].format
+        )
+        if references
+        else None,
+    )

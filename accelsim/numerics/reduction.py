@@ -1,0 +1,101 @@
+"""A GEMM in the order of a schedule.
+
+A `ReductionOrder` says where chunks end, how many products enter one addition,
+and into which segments k is split across cores. The accumulator says what the
+additions are. This module brings the two together.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.errors import ShapeError, UnsupportedError
+from accelsim.formats import Rounding
+from accelsim.formats.random_bits import StreamKey
+from accelsim.numerics.matmul import matmul
+from accelsim.numerics.vector_ops_arithmetic import Arithmetic
+from accelsim.precision import Accumulator, PairRule
+from accelsim.schedule.reduction_order import ReductionOrder
+
+Array = NDArray[np.floating[Any]]
+
+
+class Ordered(Protocol):
+    """Anything that fixes the order of additions of a GEMM, such as a `Schedule`."""
+
+    def reduction_order(self) -> ReductionOrder:
+        """Return the order in which the products of an output are added."""
+
+
+def reduce_in_order(
+    a: Array,
+    b: Array,
+    accumulator: Accumulator,
+    order: ReductionOrder | None,
+    *,
+    threads: int = 1,
+    key: StreamKey | None = None,
+) -> Array:
+    """Return the product of two stacks of matrices, added in `order`.
+
+    Parameters
+    ----------
+    a, b : array
+        (groups, m, k) and (groups, k, n), members of formats that the accumulator takes.
+    accumulator : Accumulator
+    order : ReductionOrder or None
+        None is plain k order with the accumulator's own chunks.
+    threads : int
+        Never changes a bit.
+    key : StreamKey, optional
+        Names the random bits of stochastic additions.
+
+    Returns
+    -------
+    array (groups, m, n)
+        Members of the accumulator's outer format, or of the order's tree format
+        where k is split.
+
+    Raises
+    ------
+    ShapeError
+        If the order is not one of k products.
+    UnsupportedError
+        For a split reduction with stochastic additions.
+    """
+    if order is None:
+        return matmul(a, b, accumulator, threads=threads, key=key)
+    if order.k != a.shape[2]:
+        raise ShapeError(f"The schedule orders {order.k} products; the operands have {a.shape[2]}.")
+    ordered = _in_chunks_of(accumulator, order)
+    if len(order.segments) <= 1:
+        return matmul(a, b, ordered, threads=threads, key=key)
+    if Rounding.STOCHASTIC in (ordered.rounding, ordered.resolved_outer_rounding):
+        raise UnsupportedError(
+            "A reduction that is split across cores needs a deterministic accumulator:"
+            " the positions of its random bits are defined for one segment only."
+        )
+    tree = Arithmetic(order.tree_format)
+    sums = [
+        matmul(a[:, :, start:stop], b[:, start:stop, :], ordered, threads=threads, key=key)
+        for start, stop in order.segments
+    ]
+    total = tree.enter(sums[0])
+    for partial in sums[1:]:
+        total = tree.add(total, tree.enter(partial))
+    return total
+
+
+def _in_chunks_of(accumulator: Accumulator, order: ReductionOrder) -> Accumulator:
+    """Return the accumulator with the chunks and the fusing of the order."""
+    changes: dict[str, Any] = {}
+    if accumulator.chunk_length(order.k) != order.chunk_size:
+        changes["chunk_size"] = order.chunk_size
+    fused = accumulator.pair_size if accumulator.pair is PairRule.FUSED else 1
+    if fused != order.fused:
+        changes["pair"] = PairRule.FUSED if order.fused > 1 else PairRule.SEQUENTIAL
+        changes["pair_size"] = order.fused
+    return accumulator.model_copy(update=changes) if changes else accumulator

@@ -1,0 +1,139 @@
+"""From a `VectorOp` of a trace to the layer-level function that computes it.
+
+The names, inputs and attributes are those of
+`accelsim.workload.vector_functions`. A result is in the op's compute format;
+rounding it to the stored format of its output is the executor's part. ``store``
+is nothing but that rounding: here it gives its input, scaled where asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.errors import UnknownNameError
+from accelsim.formats import NumberFormat
+from accelsim.numerics import vector_ops as elementwise
+from accelsim.numerics import vector_ops_reductions as reductions
+from accelsim.numerics.vector_ops_arithmetic import Arithmetic
+from accelsim.precision.scaling import amax_scale
+from accelsim.workload.ops import Attribute, VectorOp
+
+Array = NDArray[np.floating[Any]]
+Attributes = Mapping[str, Attribute]
+Function = Callable[[Sequence[Array], Attributes, Arithmetic], Array]
+
+
+def compute_vector_op(op: VectorOp, inputs: Sequence[Array], arithmetic: Arithmetic) -> Array:
+    """Return the result of a vector op in its compute format, before it is stored.
+
+    Parameters
+    ----------
+    op : VectorOp
+        Any function of `accelsim.workload.vector_functions.VECTOR_FUNCTIONS`.
+    inputs : sequence of array
+        In the op's order, channels last.
+    arithmetic : Arithmetic
+        ``Arithmetic(op.compute_format)``, or ``Arithmetic(None)`` for the float64
+        reference.
+
+    Raises
+    ------
+    UnknownNameError
+        If no function has the op's name.
+    """
+    function = _FUNCTIONS.get(op.function)
+    if function is None:
+        raise UnknownNameError("vector function", op.function, _FUNCTIONS)
+    return function(inputs, dict(op.attributes), arithmetic)
+
+
+def store_scale(op: VectorOp, x: Array, fmt: NumberFormat) -> float | None:
+    """Return the scale of a ``store``, from the largest magnitude of `x`; None without one."""
+    attributes = dict(op.attributes)
+    if op.function != "store" or attributes.get("scaling", "none") == "none":
+        return None
+    return amax_scale(
+        elementwise.largest_finite(x),
+        fmt.max_finite,
+        power_of_two=bool(attributes["power_of_two"]),
+        margin=_integer(attributes["margin"]),
+    )
+
+
+def _window(attributes: Attributes) -> reductions.Window:
+    return reductions.Window(
+        kernel=_pair(attributes["kernel"]),
+        stride=_pair(attributes["stride"]),
+        padding=_pair(attributes.get("padding", (0, 0))),
+        dilation=_pair(attributes.get("dilation", (1, 1))),
+    )
+
+
+def _pair(value: Attribute) -> tuple[int, int]:
+    assert isinstance(value, tuple), "a lowered window names both directions"
+    return int(value[0]), int(value[1])
+
+
+def _integer(value: Attribute) -> int:
+    assert isinstance(value, int), "a lowered margin is a whole number"
+    return value
+
+
+def _bias_add(inputs: Sequence[Array], _attributes: Attributes, arithmetic: Arithmetic) -> Array:
+    return arithmetic.add(inputs[0], inputs[1])
+
+
+def _batch_norm(inputs: Sequence[Array], _attributes: Attributes, arithmetic: Arithmetic) -> Array:
+    return elementwise.batch_norm(inputs[0], inputs[1], inputs[2], arithmetic)
+
+
+def _relu(inputs: Sequence[Array], _attributes: Attributes, _arithmetic: Arithmetic) -> Array:
+    return elementwise.relu(inputs[0])
+
+
+def _max_pool(inputs: Sequence[Array], attributes: Attributes, _arithmetic: Arithmetic) -> Array:
+    return reductions.max_pool(inputs[0], _window(attributes))
+
+
+def _avg_pool(inputs: Sequence[Array], attributes: Attributes, arithmetic: Arithmetic) -> Array:
+    count_pad = bool(attributes.get("count_include_pad", True))
+    return reductions.avg_pool(inputs[0], _window(attributes), arithmetic, count_pad=count_pad)
+
+
+def _global_avg_pool(
+    inputs: Sequence[Array], _attributes: Attributes, arithmetic: Arithmetic
+) -> Array:
+    return reductions.global_avg_pool(inputs[0], arithmetic)
+
+
+def _softmax(inputs: Sequence[Array], _attributes: Attributes, arithmetic: Arithmetic) -> Array:
+    return reductions.softmax(inputs[0], arithmetic)
+
+
+def _store(inputs: Sequence[Array], _attributes: Attributes, _arithmetic: Arithmetic) -> Array:
+    return inputs[0]
+
+
+def _unscale(inputs: Sequence[Array], _attributes: Attributes, arithmetic: Arithmetic) -> Array:
+    return elementwise.unscale(inputs[0], inputs[1], inputs[2], arithmetic)
+
+
+_FUNCTIONS: Mapping[str, Function] = MappingProxyType(
+    {
+        "add": _bias_add,
+        "avg_pool": _avg_pool,
+        "batch_norm": _batch_norm,
+        "bias_add": _bias_add,
+        "global_avg_pool": _global_avg_pool,
+        "max_pool": _max_pool,
+        "relu": _relu,
+        "softmax": _softmax,
+        "store": _store,
+        "unscale": _unscale,
+    }
+)

@@ -1,0 +1,118 @@
+"""Reading arrays from files that nobody vouches for: bounded, without pickles.
+
+An ``.npy`` header and the table of contents of an ``.npz`` say how large the
+data are before any of them are read; a file that claims more than the bound is
+refused.
+"""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.errors import DataError
+
+#: Largest data of one file, in bytes.
+MAX_BYTES = 8 * 2**30
+
+
+def require_file(path: Path, what: str) -> None:
+    """Raise `DataError` unless `path` is a file."""
+    if path.is_dir():
+        raise DataError(f"{path} is a folder; {what} is a file.")
+    if not path.is_file():
+        raise DataError(f"There is no file {path}. Give the path of {what}.")
+
+
+def read_npy(path: Path) -> NDArray[Any]:
+    """Read one array of real numbers.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, corrupt, too large, or holds anything but real numbers.
+    """
+    require_file(path, "an .npy file")
+    try:
+        mapped = np.lib.format.open_memmap(path, mode="r")
+        _check_size(path, mapped.nbytes)
+        values = np.array(mapped)
+    except (OSError, ValueError, EOFError, SyntaxError) as error:
+        raise DataError(_unreadable(path, "numpy.save", error)) from error
+    return _real(path, "its array", values)
+
+
+def read_npz(path: Path, names: Collection[str] | None = None) -> dict[str, NDArray[Any]]:
+    """Read arrays of real numbers by name; all of them, or those of `names` that exist.
+
+    Raises
+    ------
+    DataError
+        As in `read_npy`.
+    """
+    require_file(path, "an .npz file")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            _check_size(path, sum(entry.file_size for entry in archive.infolist()))
+        with np.load(path, allow_pickle=False) as data:
+            wanted = data.files if names is None else [n for n in data.files if n in names]
+            arrays = {name: data[name] for name in wanted}
+    except (OSError, ValueError, EOFError, SyntaxError, zipfile.BadZipFile) as error:
+        raise DataError(_unreadable(path, "numpy.savez", error)) from error
+    return {name: _real(path, f"{name!r}", values) for name, values in arrays.items()}
+
+
+def read_safetensors(path: Path) -> dict[str, NDArray[Any]]:
+    """Read all tensors of a safetensors file; bfloat16 becomes float32.
+
+    Raises
+    ------
+    DataError
+        As in `read_npy`.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    require_file(path, "a .safetensors file")
+    _check_size(path, path.stat().st_size)
+    try:
+        with safe_open(path, framework="np") as data:
+            arrays = {name: data.get_tensor(name) for name in data.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:
+        raise DataError(_unreadable(path, "safetensors.numpy.save_file", error)) from error
+    return {name: _real(path, f"{name!r}", values) for name, values in arrays.items()}
+
+
+def count_nonfinite(values: NDArray[Any]) -> int:
+    """Return how many elements are NaN or infinite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if math.isfinite(float(np.add.reduce(values, axis=None, dtype=np.float64))):
+            return 0  # a NaN or an infinity would have reached the sum
+    return int(values.size - np.count_nonzero(np.isfinite(values)))
+
+
+def _real(path: Path, what: str, values: NDArray[Any]) -> NDArray[Any]:
+    """Return floats as they are and integers as float64; refuse the rest."""
+    if values.dtype.name == "bfloat16":
+        return values.astype(np.float32)
+    if values.dtype.kind == "f" and values.dtype.itemsize <= np.dtype(np.float64).itemsize:
+        native = values.dtype.newbyteorder("=")
+        return values.astype(np.float32 if native == np.float16 else native, copy=False)
+    if values.dtype.kind in "iu":
+        return values.astype(np.float64)
+    raise DataError(f"{path}: {what} holds {values.dtype}; real numbers are needed.")
+
+
+def _check_size(path: Path, size: int) -> None:
+    if size > MAX_BYTES:
+        raise DataError(f"{path} holds {size:,} bytes of data; at most {MAX_BYTES:,} are read.")
+
+
+def _unreadable(path: Path, writer: str, error: Exception) -> str:
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return f"{path} cannot be read ({reason}). Write it with {writer}, without pickled objects."

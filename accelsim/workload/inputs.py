@@ -1,0 +1,233 @@
+"""What a network is given: a photograph, arrays from a file, or seeded noise.
+
+A photograph is prepared as is usual for ImageNet: the shorter side is resized to
+256/224 of the network's, a crop of the network's size is cut out of the middle,
+and numbers from 0 to 1 are normalised per channel. Further images of a batch are
+crops of the same photograph at places that the seed chooses.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.errors import DataError
+from accelsim.workload.arrays import count_nonfinite, read_npy, read_npz, require_file
+from accelsim.workload.network import InputKind, InputSpec
+
+Float32Array = NDArray[np.float32]
+Shape = tuple[int, ...]
+
+#: Distributions by name.
+DISTRIBUTIONS = ("normal", "uniform")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+#: Share of a resized photograph's shorter side that the crop keeps (ImageNet practice).
+RESIZE_NUMERATOR, RESIZE_DENOMINATOR = 256, 224
+#: Mean and standard deviation of ImageNet's pixels, per channel, on a scale from 0 to 1.
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+#: Stream of random numbers for inputs, apart from those of weights.
+_INPUT_STREAM = 0x696E707574
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedInput:
+    """The numbers that a network is given.
+
+    Parameters
+    ----------
+    values : float32 array (batch, ...)
+        Channels last.
+    provenance : str
+        Where they come from, in a few words.
+    """
+
+    values: Float32Array
+    provenance: str
+
+
+def load_input(
+    spec: str | Path | None, workload_input: InputSpec, *, batch: int = 1, seed: int = 0
+) -> LoadedInput:
+    """Load the input of a network.
+
+    Parameters
+    ----------
+    spec : str, Path or None
+        A PNG or JPEG file; an ``.npy`` or ``.npz`` file; ``normal`` (mean 0, standard
+        deviation 1) or ``uniform`` (0 to 1). None is the default: a photograph that
+        ships with matplotlib for a network that reads an image, else ``normal``.
+    workload_input : InputSpec
+        Shape and kind of what the network reads.
+    batch : int
+        Samples. A file of arrays must hold at least as many; its first ones are used.
+    seed : int
+        For distributions and for the crops after the first.
+
+    Returns
+    -------
+    LoadedInput
+
+    Raises
+    ------
+    DataError
+        If the file is missing, corrupt, too large, of the wrong shape, or holds NaN
+        or infinity.
+    """
+    if batch < 1:
+        raise DataError(f"The batch is {batch}; it must be at least 1.")
+    generator = np.random.Generator(np.random.PCG64((_INPUT_STREAM, seed)))
+    shape = (batch, *workload_input.shape)
+    if spec is None:
+        spec = default_image() if workload_input.kind is InputKind.IMAGE else "normal"
+    if spec in DISTRIBUTIONS:
+        return LoadedInput(_draw(str(spec), shape, generator), f"{spec} distribution, seed {seed}")
+    path = Path(spec)
+    suffix = path.suffix.lower()
+    if suffix in IMAGE_SUFFIXES:
+        values = _load_image(path, workload_input, batch, generator)
+        return LoadedInput(values, f"photograph {path.name}")
+    if suffix in (".npy", ".npz"):
+        values = _fit(path, read_npy(path) if suffix == ".npy" else _only_array(path), shape)
+        return LoadedInput(values, f"array file {path.name}")
+    known = ", ".join((*IMAGE_SUFFIXES, ".npy", ".npz"))
+    raise DataError(
+        f"{str(spec)!r} is no input: give a file that ends in one of {known},"
+        f" or a distribution: {', '.join(DISTRIBUTIONS)}."
+    )
+
+
+def default_image() -> Path:
+    """Return the photograph of Rear Admiral Grace Hopper in matplotlib's sample data.
+
+    Matplotlib is found, not imported.
+
+    Raises
+    ------
+    DataError
+        If the installation of matplotlib lacks its sample data.
+    """
+    found = find_spec("matplotlib")
+    folders = [] if found is None else list(found.submodule_search_locations or ())
+    for folder in folders:
+        path = Path(folder) / "mpl-data" / "sample_data" / "grace_hopper.jpg"
+        if path.is_file():
+            return path
+    raise DataError(
+        "matplotlib's sample photograph, the default input, is not installed."
+        " Name an image file, or use the distribution 'normal'."
+    )
+
+
+def _draw(name: str, shape: Shape, generator: np.random.Generator) -> Float32Array:
+    if name == "normal":
+        return generator.standard_normal(shape, dtype=np.float32)
+    return generator.random(shape, dtype=np.float32)
+
+
+def _only_array(path: Path) -> NDArray[Any]:
+    """Return the array named ``input`` of an ``.npz`` file, or its only one."""
+    arrays = read_npz(path)
+    if "input" in arrays:
+        return arrays["input"]
+    if len(arrays) != 1:
+        names = ", ".join(sorted(arrays)) or "none"
+        raise DataError(
+            f"{path} holds {len(arrays)} arrays ({names}); name one of them 'input', or keep one."
+        )
+    return next(iter(arrays.values()))
+
+
+def _fit(path: Path, values: NDArray[Any], shape: Shape) -> Float32Array:
+    """Return the first `shape[0]` samples; a single sample may come without its batch axis."""
+    batch, sample = shape[0], shape[1:]
+    if values.shape == sample:
+        values = values[None]
+    if values.shape[1:] != sample or values.ndim != len(shape):
+        hint = ""
+        if values.ndim >= 3 and (*values.shape[-2:], values.shape[-3]) == sample:
+            hint = " Channels come last here: numpy.moveaxis(x, -3, -1) puts them there."
+        raise DataError(
+            f"{path} holds an array of shape {values.shape}; the network reads"
+            f" (batch, {', '.join(map(str, sample))}).{hint}"
+        )
+    if len(values) < batch:
+        raise DataError(f"{path} holds {len(values)} samples, fewer than the batch of {batch}.")
+    return _finite(path, np.ascontiguousarray(values[:batch], dtype=np.float32))
+
+
+def _finite(path: Path, values: Float32Array) -> Float32Array:
+    count = count_nonfinite(values)
+    if count:
+        raise DataError(
+            f"{path}: {count} of {values.size} numbers are NaN or infinite as float32;"
+            " every result would be. Replace them."
+        )
+    return values
+
+
+def _load_image(
+    path: Path, spec: InputSpec, batch: int, generator: np.random.Generator
+) -> Float32Array:
+    """Return crops of one photograph: the middle first, then at random."""
+    if spec.kind is not InputKind.IMAGE or spec.shape[2] not in (1, 3):
+        raise DataError(
+            f"{path} is a picture, and the network reads numbers of shape {spec.shape};"
+            " give an .npy or .npz file, or a distribution: normal, uniform."
+        )
+    height, width, channels = spec.shape
+    pixels = _decode(path, height, width, "RGB" if channels == 3 else "L")
+    room_y, room_x = pixels.shape[0] - height, pixels.shape[1] - width
+    places = [(room_y // 2, room_x // 2)]
+    for _ in range(batch - 1):
+        y, x = generator.integers((room_y + 1, room_x + 1))
+        places.append((int(y), int(x)))
+    crops = np.stack([pixels[y : y + height, x : x + width] for y, x in places])
+    mean, std = _normalisation(spec, channels)
+    scaled = crops.reshape(batch, height, width, channels) / 255.0
+    return np.asarray((scaled - np.array(mean)) / np.array(std), dtype=np.float32)
+
+
+def _normalisation(spec: InputSpec, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and standard deviation; ImageNet's for colours where none are given."""
+    usual = channels == len(IMAGENET_MEAN)
+    mean = spec.mean or (IMAGENET_MEAN if usual else (0.0,) * channels)
+    std = spec.std or (IMAGENET_STD if usual else (1.0,) * channels)
+    return mean, std
+
+
+def _decode(path: Path, height: int, width: int, mode: str) -> NDArray[np.uint8]:
+    """Decode a photograph and resize it so that a crop keeps 224/256 of the tighter side."""
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    require_file(path, "a PNG or JPEG image")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore", UserWarning)
+            with Image.open(path, formats=("PNG", "JPEG")) as image:
+                upright = ImageOps.exif_transpose(image).convert(mode)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        limit = cast(int, Image.MAX_IMAGE_PIXELS)
+        raise DataError(
+            f"{path} claims more than {limit:,} pixels and may be a decompression bomb;"
+            " give a smaller image."
+        ) from error
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as error:
+        raise DataError(
+            f"{path} is not a readable PNG or JPEG image ({error}). Save it again, or give another."
+        ) from error
+    scale = max(height / upright.height, width / upright.width)
+    scale *= RESIZE_NUMERATOR / RESIZE_DENOMINATOR
+    size = (
+        max(width, int(upright.width * scale)),
+        max(height, int(upright.height * scale)),
+    )
+    resized = upright.resize(size, Image.Resampling.BILINEAR)
+    return np.asarray(resized, dtype=np.uint8)

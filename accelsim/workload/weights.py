@@ -1,0 +1,114 @@
+"""Weights from a file: every problem at once, nothing taken on trust.
+
+Names and layouts are PyTorch's. The numbers stay in the precision of the file;
+rounding them to the formats of a trace comes later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.errors import DataError, near_miss_hint
+from accelsim.workload.arrays import count_nonfinite, read_npz, read_safetensors
+from accelsim.workload.parameters import ParameterSpec
+
+#: Names that PyTorch writes and that no inference reads.
+IGNORED_SUFFIXES = (".num_batches_tracked",)
+#: Problems that an error lists before it only counts them.
+MAX_LISTED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """The parameters of a network.
+
+    Parameters
+    ----------
+    arrays : mapping from str to float array
+        By full name, such as ``conv1.weight``, in PyTorch's layout.
+    provenance : str
+        Where they come from, in a few words.
+    trained : bool
+        False for random numbers: top-1 then means nothing.
+    """
+
+    arrays: Mapping[str, NDArray[Any]]
+    provenance: str
+    trained: bool
+
+
+def load_weights(path: str | Path, parameters: Mapping[str, ParameterSpec]) -> Weights:
+    """Load the parameters of a network from an ``.npz`` or ``.safetensors`` file.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file. It must hold exactly the parameters of the network;
+        ``num_batches_tracked`` is ignored.
+    parameters : mapping from str to ParameterSpec
+        `Workload.parameters`.
+
+    Returns
+    -------
+    Weights
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read; or, all reported together, for every missing,
+        unknown or wrongly shaped parameter, every NaN or infinity, and every negative
+        running variance.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in (".npz", ".safetensors"):
+        raise DataError(f"{path} is no weight file: its name must end in .npz or .safetensors.")
+    arrays = read_npz(path) if suffix == ".npz" else read_safetensors(path)
+    arrays = {name: x for name, x in arrays.items() if not name.endswith(IGNORED_SUFFIXES)}
+    problems = [
+        *_name_problems(set(arrays), parameters),
+        *_value_problems(arrays, parameters),
+    ]
+    if problems:
+        shown = problems[:MAX_LISTED]
+        if len(problems) > MAX_LISTED:
+            shown.append(f"... and {len(problems) - MAX_LISTED} more.")
+        raise DataError(
+            f"{path} does not fit the network ({len(problems)} problems):\n  " + "\n  ".join(shown)
+        )
+    return Weights(arrays, f"weights from {path.name}", trained=True)
+
+
+def _name_problems(given: set[str], parameters: Mapping[str, ParameterSpec]) -> list[str]:
+    problems = []
+    for name, spec in parameters.items():
+        if name not in given:
+            hint = near_miss_hint(name, given - set(parameters))
+            problems.append(f"{name} is missing; its shape is {spec.shape}.{hint}")
+    problems += [f"{name} is no parameter of the network." for name in sorted(given)
+                 if name not in parameters]  # fmt: skip
+    return problems
+
+
+def _value_problems(
+    arrays: Mapping[str, NDArray[Any]], parameters: Mapping[str, ParameterSpec]
+) -> list[str]:
+    problems = []
+    for name, spec in parameters.items():
+        values = arrays.get(name)
+        if values is None:
+            continue
+        if values.shape != spec.shape:
+            problems.append(f"{name} has shape {values.shape}; {spec.shape} is needed.")
+        count = count_nonfinite(values)
+        if count:
+            problems.append(f"{name} has {count} NaN or infinite numbers of {values.size}.")
+        elif name.endswith(".running_var") and values.size and float(np.min(values)) < 0:
+            problems.append(f"{name} has a negative variance, {float(np.min(values)):g}.")
+    return problems
