@@ -1,1 +1,25 @@
-"""timing."""
+"""Timing: when. Processes for whatever contends or waits, closed forms for the rest."""
+
+from accelsim.timing.simulate import TimingOptions, simulate, simulate_op
+from accelsim.timing.timeline import (
+    CHIP,
+    CoreTiming,
+    Interval,
+    OpTiming,
+    StallCause,
+    Timeline,
+    Unit,
+)
+
+__all__ = [
+    "CHIP",
+    "CoreTiming",
+    "Interval",
+    "OpTiming",
+    "StallCause",
+    "Timeline",
+    "TimingOptions",
+    "Unit",
+    "simulate",
+    "simulate_op",
+]

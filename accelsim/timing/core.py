@@ -1,0 +1,278 @@
+"""One core in time: DMA in, array or vector unit, write-back, DMA out.
+
+Work comes in portions: a part of a block whose passes run one directly after the
+other once its operands are there. The processes of a core hand portions on in
+order; a block's half of the scratchpad is one credit for its operands and one
+for its results, so with double buffering the next block loads while one runs.
+DMA uses the half that the array does not, and so never competes for its port.
+
+Each process advances from border to border; what lies between is closed form.
+What is handed on carries the cycle in which it is complete, known ahead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from simpy import Container, Environment, Event, Store
+
+from accelsim.schedule.traffic import Transfer
+from accelsim.timing import closed_forms as forms
+from accelsim.timing.arbiter import Service
+from accelsim.timing.core_log import Arrival, CoreLog
+from accelsim.timing.dram import DramModel
+from accelsim.timing.interconnect import InterconnectModel, Route
+from accelsim.timing.mac_array import ArrayModel, PassRun
+from accelsim.timing.timeline import StallCause, Unit
+
+#: A SimPy process.
+Process = Generator[Event, Any, None]
+_AT_ONCE = Arrival(((0, StallCause.DRAM_WRITE),))
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """A part of a block.
+
+    Parameters
+    ----------
+    opens, closes : bool
+        First or last portion of its block.
+    read : Transfer
+        What must arrive before it can start.
+    run : PassRun or None
+        Its passes; None where the vector unit does the whole work.
+    vector_cycles : int
+        Work of the vector unit.
+    port_cycles : int
+        Cycles that the scratchpad's ports need for a vector unit's operands.
+    write : Transfer or None
+        Results that leave; None where it completes none.
+    opens_write, closes_write : bool
+        First or last portion of its block that completes results.
+    """
+
+    opens: bool
+    closes: bool
+    read: Transfer
+    run: PassRun | None = None
+    vector_cycles: int = 0
+    port_cycles: int = 0
+    write: Transfer | None = None
+    opens_write: bool = False
+    closes_write: bool = False
+
+
+class Result(NamedTuple):
+    """Results on their way out: when the first and the last of them leave the array."""
+
+    portion: Portion
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What all cores share."""
+
+    env: Environment
+    dram: DramModel
+    links: InterconnectModel
+
+
+class CoreModel:
+    """The queues and credits of one core, and the processes between them.
+
+    Parameters
+    ----------
+    machine : Machine
+        What all cores share.
+    core : int
+        Number of the core.
+    portions : sequence of Portion
+        Its work, in order; at least one.
+    array : ArrayModel or None
+        The array; None where the vector unit does the whole work.
+    halves : int
+        Halves of the scratchpad: 2 with double buffering, else 1.
+    latency : int
+        Cycles from the first element into the vector unit to the first out of it.
+    """
+
+    def __init__(
+        self,
+        machine: Machine,
+        core: int,
+        portions: Sequence[Portion],
+        *,
+        array: ArrayModel | None,
+        halves: int,
+        latency: int,
+    ) -> None:
+        env = machine.env
+        self.log = CoreLog(core)
+        self._machine = machine
+        self._portions = portions
+        self._latency = latency
+        self._sequence = 0
+        self._halves = Container(env, capacity=halves, init=halves)
+        self._loaded = Store(env)
+        self._slots = Store(env)
+        self._results = Store(env)
+        self._finished = Store(env)
+        for _ in range(halves):
+            self._slots.put(_AT_ONCE)
+        work = self._vector_process(env) if array is None else self._array_process(env, array)
+        #: The core's processes, not yet started, in any order.
+        self.processes: tuple[Process, ...] = (
+            self._dma_in_process(env),
+            work,
+            self._write_back_process(env, done_by_vector_unit=array is None),
+            self._dma_out_process(env),
+        )
+
+    def _dma_in_process(self, env: Environment) -> Process:
+        """Load portions in order, each block as soon as a half is free."""
+        route = self._machine.links.route(self.log.core, outward=True)
+        latency = self._machine.dram.latency_cycles
+        for portion in self._portions:
+            if portion.opens:
+                yield self._halves.get(1)
+            asked = int(env.now)
+            size = portion.read
+            service = yield from self._dram(env, size.dram_bytes)
+            link = yield from self._link(env, route, size.link_bytes)
+            there = service.end + (latency if size.dram_bytes else 0)
+            done = max(service.end, link.end)
+            across = max(there, there - service.end + link.end)
+            across += route.hop_cycles if size.link_bytes else 0
+            self._loaded.put(
+                Arrival(((there, StallCause.DRAM_READ), (across, StallCause.INTERCONNECT)))
+            )
+            self.log.busy(Unit.DMA_IN, asked, done, max(size.dram_bytes, size.link_bytes))
+            if done > env.now:
+                yield env.timeout(done - env.now)
+
+    def _array_process(self, env: Environment, array: ArrayModel) -> Process:
+        """Run the passes of portion after portion; note why one starts late."""
+        log = self.log
+        before: PassRun | None = None
+        start = 0
+        for portion in self._portions:
+            run = portion.run
+            assert run is not None
+            arrival: Arrival = yield self._loaded.get()
+            slot: Arrival = (yield self._slots.get()) if portion.opens_write else _AT_ONCE
+            lead = array.lead(run.first)
+            gap = lead if before is None else array.gap(before.last, run.first)
+            first = log.late(start + gap.total, lead.total, arrival, slot)
+            log.spend(gap)
+            log.spend(run.span)
+            log.count(run)
+            start = first + run.span.total
+            last = array.last(run.last)
+            streamed = start + last.total - (array.form.depth + forms.accumulator_tail(array.form))
+            log.busy(Unit.ARRAY, first, start + last.total)
+            if portion.write is not None:
+                output = first + (run.first_output or 0) + last.total - run.last.vectors
+                self._results.put(Result(portion, output, start + last.total))
+            if portion.closes:
+                env.process(self._release(env, streamed))
+            yield env.timeout(start - env.now)
+            before = run
+            log.work_end = start + last.total
+        assert before is not None
+        log.spend(array.last(before.last))
+
+    def _vector_process(self, env: Environment) -> Process:
+        """Do portion after portion on the lanes; note why one starts late."""
+        log = self.log
+        free = 0
+        for portion in self._portions:
+            arrival: Arrival = yield self._loaded.get()
+            slot: Arrival = (yield self._slots.get()) if portion.opens_write else _AT_ONCE
+            begin = log.late(free, 0, arrival, slot)
+            log.vectors += portion.vector_cycles
+            log.plain += portion.vector_cycles
+            log.stall(StallCause.SCRATCHPAD, max(0, portion.port_cycles - portion.vector_cycles))
+            free = begin + max(portion.vector_cycles, portion.port_cycles)
+            log.busy(Unit.VECTOR_UNIT, begin, free)
+            if portion.write is not None:
+                self._results.put(Result(portion, free, free + self._latency))
+            if portion.closes:
+                env.process(self._release(env, free))
+            yield env.timeout(free - env.now)
+        log.plain += self._latency
+        log.work_end = free + self._latency
+
+    def _write_back_process(self, env: Environment, *, done_by_vector_unit: bool) -> Process:
+        """Pass results through the fused vector ops while the array makes them."""
+        free = 0
+        for portion in self._portions:
+            if portion.write is None:
+                continue
+            result: Result = yield self._results.get()
+            end = result.last
+            if portion.vector_cycles and not done_by_vector_unit:
+                begin = max(free, result.first)
+                free = begin + portion.vector_cycles
+                end = max(free, result.last) + self._latency
+                self.log.busy(Unit.VECTOR_UNIT, begin, free)
+            self._finished.put((portion, end))
+
+    def _dma_out_process(self, env: Environment) -> Process:
+        """Send finished results off in order, and free their half."""
+        route = self._machine.links.route(self.log.core, outward=False)
+        for portion in self._portions:
+            size = portion.write
+            if size is None:
+                continue
+            _, ready = yield self._finished.get()
+            if ready > env.now:
+                yield env.timeout(ready - env.now)
+            link = yield from self._link(env, route, size.link_bytes)
+            service = yield from self._dram(env, size.dram_bytes)
+            hops = route.hop_cycles if size.link_bytes else 0
+            done = max(link.end + hops, service.end)
+            gone = Arrival(
+                (
+                    (ready, StallCause.VECTOR_UNIT),
+                    (service.end if size.dram_bytes else ready, StallCause.DRAM_WRITE),
+                    (done, StallCause.INTERCONNECT),
+                )
+            )
+            self.log.busy(Unit.DMA_OUT, ready, done, max(size.dram_bytes, size.link_bytes))
+            self.log.gone = gone
+            if portion.closes_write:
+                self._slots.put(gone)
+            if done > env.now:
+                yield env.timeout(done - env.now)
+
+    def _dram(self, env: Environment, size: int) -> Generator[Event, Any, Service]:
+        """Have DRAM serve `size` bytes; returns the `Service` when it starts."""
+        dram = self._machine.dram
+        if size == 0 or dram.unlimited:
+            return Service(int(env.now), int(env.now))
+        service: Service = yield dram.server.request(self._key(), dram.cycles(size))
+        self.log.busy(Unit.DRAM, service.start, service.end, size)
+        return service
+
+    def _link(self, env: Environment, route: Route, size: int) -> Generator[Event, Any, Service]:
+        """Have a link carry `size` bytes; returns the `Service` when it starts."""
+        links = self._machine.links
+        if size == 0 or links.unlimited:
+            return Service(int(env.now), int(env.now))
+        service: Service = yield route.server.request(self._key(), links.cycles(size))
+        return service
+
+    def _release(self, env: Environment, time: int) -> Process:
+        """Give a half back when its operands have entered the array."""
+        if time > env.now:
+            yield env.timeout(time - env.now)
+        yield self._halves.put(1)
+
+    def _key(self) -> tuple[int, int]:
+        self._sequence += 1
+        return (self.log.core, self._sequence)

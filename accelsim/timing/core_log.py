@@ -1,0 +1,126 @@
+"""What a core writes down while it runs: its cycles by cause, its busy intervals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from accelsim.timing.mac_array import Cycles, PassRun
+from accelsim.timing.timeline import CHIP, CoreTiming, Interval, StallCause, Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """When something is there, and what stands in its way until when.
+
+    Parameters
+    ----------
+    phases : tuple of (int, StallCause)
+        Causes in the order in which they delay it, each with the cycle in which it
+        ends; a phase that ends no later than the one before it delays nothing.
+    """
+
+    phases: tuple[tuple[int, StallCause], ...]
+
+    @property
+    def time(self) -> int:
+        """First cycle in which it is there."""
+        return max(end for end, _ in self.phases)
+
+
+@dataclass(slots=True)
+class CoreLog:
+    """The account of one core for one op.
+
+    Parameters
+    ----------
+    core : int
+        Number of the core.
+    plain : int
+        Cycles of the closed form: compute, fill and drain.
+    vectors : int
+        Streamed vectors, or busy cycles of the vector unit's lanes.
+    passes : int
+        Stationary tile passes.
+    work_end : int
+        Cycle in which the array or the vector unit ends.
+    gone : Arrival
+        The last results' arrival in memory.
+    """
+
+    core: int
+    plain: int = 0
+    vectors: int = 0
+    passes: int = 0
+    work_end: int = 0
+    gone: Arrival = Arrival(((0, StallCause.DRAM_WRITE),))
+    stalls: dict[StallCause, int] = field(default_factory=dict)
+    intervals: dict[Unit, list[Interval]] = field(default_factory=dict)
+
+    @property
+    def end(self) -> int:
+        """Cycle in which the core has nothing left to do."""
+        return max(self.work_end, self.gone.time)
+
+    def stall(self, cause: StallCause, cycles: int) -> None:
+        """Add cycles to a cause."""
+        if cycles:
+            self.stalls[cause] = self.stalls.get(cause, 0) + cycles
+
+    def spend(self, cycles: Cycles) -> None:
+        """Add a span of array time."""
+        self.plain += cycles.plain
+        self.stall(StallCause.ACCUMULATOR, cycles.accumulator)
+        self.stall(StallCause.SCRATCHPAD, cycles.scratchpad)
+        self.stall(StallCause.PRELOAD, cycles.preload)
+
+    def count(self, run: PassRun) -> None:
+        """Add a run's passes and vectors."""
+        self.passes += run.passes
+        self.vectors += run.vectors
+
+    def late(self, due: int, lead: int, data: Arrival, slot: Arrival) -> int:
+        """Return when work due at `due` starts; note what held it up.
+
+        Parameters
+        ----------
+        due : int
+            Cycle in which it would start if everything were there.
+        lead : int
+            Cycles from the data's arrival to the earliest start.
+        data, slot : Arrival
+            Operands, and room for results.
+        """
+        by_data = max(0, data.time + lead - due)
+        start = max(due + by_data, slot.time + lead)
+        self._blame(data, by_data)
+        self._blame(slot, start - due - by_data)
+        return start
+
+    def close(self) -> None:
+        """Account for the cycles between the end of the work and of the write-back."""
+        self._blame(self.gone, max(0, self.gone.time - self.work_end))
+
+    def busy(self, unit: Unit, start: int, end: int, size: int = 0) -> None:
+        """Note that a unit was busy in [start, end)."""
+        core = CHIP if unit is Unit.DRAM else self.core
+        self.intervals.setdefault(unit, []).append(Interval(unit, core, "", start, end, size))
+
+    def timing(self, op_end: int) -> CoreTiming:
+        """Return the split of an op that ends for all cores at `op_end`."""
+        stalls = dict(self.stalls)
+        if op_end > self.end:
+            stalls[StallCause.IMBALANCE] = op_end - self.end
+        return CoreTiming(
+            core=self.core,
+            compute_cycles=self.vectors,
+            fill_drain_cycles=self.plain - self.vectors,
+            stalls=stalls,
+            passes=self.passes,
+        )
+
+    def _blame(self, arrival: Arrival, late: int) -> None:
+        """Split the last `late` cycles before an arrival by its phases."""
+        at = arrival.time - late
+        for end, cause in arrival.phases:
+            self.stall(cause, max(0, end - at))
+            at = max(at, end)

@@ -1,0 +1,54 @@
+"""The on-chip network in time: where traffic between cores and DRAM meets.
+
+All traffic of a core crosses the links beside the DRAM port, so those are the
+ones that can fill up. On a ring the first half of the cores is reached one way
+round and the rest the other way, with a link out and a link back each: four
+independent links. A bus is one medium for everything. Distance adds latency.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from simpy import Environment
+
+from accelsim.arch.chip import Chip
+from accelsim.arch.interconnect import Topology
+from accelsim.timing.arbiter import Server
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One core's way to or from DRAM."""
+
+    server: Server
+    hop_cycles: int
+
+
+class InterconnectModel:
+    """The links of a chip, shared by all its cores."""
+
+    def __init__(self, env: Environment, chip: Chip, *, rank: int) -> None:
+        self._chip = chip
+        self._bytes_per_cycle = chip.interconnect.bytes_per_cycle
+        count = 4 if chip.interconnect.topology is Topology.RING else 1
+        self._links = tuple(Server(env, rank=rank + i) for i in range(count))
+
+    @property
+    def unlimited(self) -> bool:
+        """Whether links take no time beyond the hops."""
+        return self._bytes_per_cycle is None
+
+    def route(self, core: int, *, outward: bool) -> Route:
+        """Return the way from DRAM to a core (`outward`) or back."""
+        cores, hop = self._chip.cores, self._chip.interconnect.hop_cycles
+        if len(self._links) == 1:
+            return Route(self._links[0], hop if cores > 1 else 0)
+        near = core < -(-cores // 2)
+        hops = core + 1 if near else cores - core
+        link = self._links[(0 if near else 2) + (0 if outward else 1)]
+        return Route(link, hops * hop if cores > 1 else 0)
+
+    def cycles(self, size: int) -> int:
+        """Return the cycles in which `size` bytes cross a link."""
+        return 0 if self._bytes_per_cycle is None else -(-size // self._bytes_per_cycle)

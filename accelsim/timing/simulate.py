@@ -1,0 +1,335 @@
+"""When everything happens: a trace, its schedules and a chip become a timeline.
+
+Ops run one after the other, each with the whole chip; within an op the cores run
+side by side and share DRAM and the interconnect. Equal ops on one chip are
+simulated once: an op's timing depends on shapes, formats, mapping and the bytes
+that it moves, never on values or names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from simpy import Environment
+
+from accelsim.arch.chip import Chip
+from accelsim.schedule.schedule import Schedule
+from accelsim.schedule.traffic import (
+    OpGroup,
+    Place,
+    Transfer,
+    group_transfer,
+    op_groups,
+    place_tensors,
+    stored_outputs,
+)
+from accelsim.timing.core import CoreModel, Machine, Process
+from accelsim.timing.core_log import CoreLog
+from accelsim.timing.dram import DramModel
+from accelsim.timing.interconnect import InterconnectModel
+from accelsim.timing.portions import CoreWork, gemm_work, vector_op_work
+from accelsim.timing.timeline import (
+    CHIP,
+    CoreTiming,
+    Interval,
+    OpTiming,
+    Timeline,
+    Unit,
+    joined,
+)
+from accelsim.workload.ops import Gemm, Op, VectorOp
+from accelsim.workload.trace import Trace
+
+
+def _as_made(processes: Sequence[Process]) -> Sequence[Process]:
+    return processes
+
+
+@dataclass(frozen=True, slots=True)
+class TimingOptions:
+    """How finely to simulate.
+
+    Parameters
+    ----------
+    portions_per_block : int
+        Parts in which a block's transfers and passes may overlap; 1 loads a whole
+        block before its first pass.
+    reuse_equal_ops : bool
+        Simulate equal ops once.
+    """
+
+    portions_per_block: int = 8
+    reuse_equal_ops: bool = True
+
+
+def simulate(
+    trace: Trace,
+    chip: Chip,
+    schedules: Mapping[str, Schedule],
+    *,
+    options: TimingOptions | None = None,
+) -> Timeline:
+    """Return when the ops of a trace run, and where their cycles go.
+
+    Parameters
+    ----------
+    trace : Trace
+        Ops in order.
+    chip : Chip
+        The machine.
+    schedules : mapping from str to Schedule
+        One for every GEMM, by name.
+    options : TimingOptions, optional
+        How finely to simulate.
+
+    Raises
+    ------
+    KeyError
+        If a GEMM has no schedule.
+    """
+    options = options or TimingOptions()
+    groups = op_groups(trace.ops)
+    places = place_tensors(
+        groups, trace.tensors, outputs=trace.outputs, chip=chip, schedules=schedules
+    )
+    known: dict[Hashable, OpTiming] = {}
+    timings: list[OpTiming] = []
+    now = 0
+    for group, names in zip(groups, stored_outputs(groups, trace.outputs), strict=True):
+        request = _request(group, names, trace, places, schedules, chip)
+        timing = known.get(request.key) if options.reuse_equal_ops else None
+        if timing is None:
+            timing = known[request.key] = run_request(request, chip, options=options)
+        timing = replace(timing, name=group.head.name, start=now)
+        timings.append(timing)
+        now = timing.end
+        timings.extend(_ride(op, timing) for op in group.fused)
+    return Timeline(tuple(timings))
+
+
+def simulate_op(
+    op: Op,
+    chip: Chip,
+    schedule: Schedule | None = None,
+    *,
+    read: Transfer | None = None,
+    write: Transfer | None = None,
+    options: TimingOptions | None = None,
+) -> OpTiming:
+    """Return the timing of one op alone, its tensors in DRAM.
+
+    Parameters
+    ----------
+    op : Gemm or VectorOp
+        The op.
+    chip : Chip
+        The machine.
+    schedule : Schedule, optional
+        Needed for a `Gemm`.
+    read, write : Transfer, optional
+        What a `VectorOp` takes and gives; nothing where left out. A `Gemm` writes
+        all its outputs to DRAM where `write` is left out.
+    options : TimingOptions, optional
+        How finely to simulate.
+    """
+    if write is None and isinstance(op, Gemm):
+        size = -(-op.groups * op.m * op.n * op.out.format.bits // 8)
+        write = Transfer(size, size if chip.cores > 1 else 0)
+    request = Request(
+        group=OpGroup(op),
+        schedule=schedule,
+        places={},
+        read=read or Transfer(),
+        write=write or Transfer(),
+        port_bits=(0, 0),
+    )
+    return run_request(request, chip, options=options or TimingOptions())
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Everything of a group of ops that its timing depends on.
+
+    Parameters
+    ----------
+    group : OpGroup
+        The ops.
+    schedule : Schedule or None
+        Of the head, where it is a GEMM.
+    places : mapping from str to Place
+        Where the GEMM's operands are.
+    read, write : Transfer
+        What moves besides the GEMM's operands and partial sums.
+    port_bits : (int, int)
+        Bits that a vector op reads from and writes to the scratchpads.
+    """
+
+    group: OpGroup
+    schedule: Schedule | None
+    places: Mapping[str, Place]
+    read: Transfer
+    write: Transfer
+    port_bits: tuple[int, int]
+
+    @property
+    def key(self) -> Hashable:
+        """Return the same for two requests exactly if nothing that costs time differs."""
+        lanes = tuple((op.function, op.elements) for op in self.group.fused)
+        rest = (lanes, self.read, self.write, self.port_bits)
+        head = self.group.head
+        if isinstance(head, VectorOp):
+            return (head.function, head.elements, rest)
+        assert self.schedule is not None
+        operands = tuple(
+            (one.view, one.format.bits, self.places.get(one.tensor)) for one in (head.a, head.b)
+        )
+        shape = (head.groups, head.m, head.n, head.k)
+        widths = (head.out.format.bits, head.accumulator.outer.bits)
+        return (self.schedule.mapping, shape, operands, widths, rest)
+
+
+def run_request(
+    request: Request,
+    chip: Chip,
+    *,
+    options: TimingOptions,
+    creation_order: Callable[[Sequence[Process]], Sequence[Process]] = _as_made,
+) -> OpTiming:
+    """Simulate a group of ops alone, from cycle 0.
+
+    `creation_order` permutes the processes before SimPy sees them; it must not
+    matter, and exists so that this can be checked.
+    """
+    work = _work(request, chip, options)
+    env = Environment()
+    machine = Machine(
+        env,
+        dram=DramModel(env, chip, rank=0),
+        links=InterconnectModel(env, chip, rank=1),
+    )
+    halves = 2 if chip.scratchpad.double_buffering else 1
+    cores = [
+        CoreModel(
+            machine,
+            core,
+            one.portions,
+            array=one.array,
+            halves=halves,
+            latency=chip.vector_unit.latency_cycles,
+        )
+        for core, one in work.items()
+        if one.portions
+    ]
+    for process in creation_order([process for core in cores for process in core.processes]):
+        env.process(process)
+    env.run()
+    return _op_timing(request, chip, [core.log for core in cores], work)
+
+
+def _work(request: Request, chip: Chip, options: TimingOptions) -> dict[int, CoreWork]:
+    head, limit = request.group.head, options.portions_per_block
+    if isinstance(head, VectorOp):
+        return vector_op_work(
+            request.group.ops,
+            chip,
+            read=request.read,
+            write=request.write,
+            port_bits=request.port_bits,
+            limit=limit,
+        )
+    if request.schedule is None:
+        raise ValueError(f"GEMM {head.name!r} has no schedule")
+    return gemm_work(
+        request.schedule,
+        chip,
+        fused=request.group.fused,
+        places=request.places,
+        read=request.read,
+        write=request.write,
+        limit=limit,
+    )
+
+
+def _op_timing(
+    request: Request, chip: Chip, logs: Sequence[CoreLog], work: Mapping[int, CoreWork]
+) -> OpTiming:
+    head = request.group.head
+    for log in logs:
+        log.close()
+    end = max((log.end for log in logs), default=0)
+    timings = tuple(log.timing(end) for log in logs) or (CoreTiming(0, 0, 0, {}, 0),)
+    critical = next((i for i, log in enumerate(logs) if log.end == end), 0)
+    reads = [portion.read for one in work.values() for portion in one.portions]
+    writes = [portion.write for one in work.values() for portion in one.portions if portion.write]
+    rate = 0
+    if isinstance(head, Gemm) and request.schedule is not None:
+        mapping = request.schedule.mapping
+        rate = chip.cores * mapping.rows * mapping.cols * mapping.k_per_pe
+    return OpTiming(
+        name=head.name,
+        start=0,
+        cores=timings,
+        critical=critical,
+        macs=head.macs,
+        peak_macs_per_cycle=rate,
+        passes=sum(log.passes for log in logs),
+        dram_read_bytes=sum(one.dram_bytes for one in reads),
+        dram_write_bytes=sum(one.dram_bytes for one in writes),
+        link_bytes=sum(one.link_bytes for one in (*reads, *writes)),
+        relative_intervals=_intervals(logs),
+    )
+
+
+def _intervals(logs: Sequence[CoreLog]) -> tuple[Interval, ...]:
+    """Return the busy intervals of every unit, bounded in number."""
+    kept: list[Interval] = []
+    shared: list[Interval] = []
+    for log in logs:
+        for unit in Unit:
+            mine = log.intervals.get(unit, [])
+            if unit is Unit.DRAM:
+                shared.extend(mine)
+            else:
+                kept.extend(joined(mine))
+    shared.sort(key=lambda one: (one.start, one.end))
+    kept.extend(joined([replace(one, core=CHIP) for one in shared]))
+    return tuple(kept)
+
+
+def _request(
+    group: OpGroup,
+    stored: Sequence[str],
+    trace: Trace,
+    places: Mapping[str, Place],
+    schedules: Mapping[str, Schedule],
+    chip: Chip,
+) -> Request:
+    head = group.head
+    operands = (head.a.tensor, head.b.tensor) if isinstance(head, Gemm) else ()
+    others = [name for name in group.reads if name not in operands]
+    if isinstance(head, Gemm):
+        bits = (0, 0)
+    else:
+        bits = (
+            sum(8 * trace.tensors[name].stored_bytes for name in group.reads),
+            sum(8 * trace.tensors[name].stored_bytes for name in stored),
+        )
+    return Request(
+        group=group,
+        schedule=schedules[head.name] if isinstance(head, Gemm) else None,
+        places=places,
+        read=group_transfer(others, trace.tensors, places=places, cores=chip.cores),
+        write=group_transfer(stored, trace.tensors, places=places, cores=chip.cores),
+        port_bits=bits,
+    )
+
+
+def _ride(op: VectorOp, head: OpTiming) -> OpTiming:
+    """Return the timing of a fused op: none of its own, at the end of its group."""
+    return OpTiming(
+        name=op.name,
+        start=head.end,
+        cores=(CoreTiming(0, 0, 0, {}, 0),),
+        fused_into=head.name,
+    )
