@@ -13,11 +13,12 @@ from types import MappingProxyType
 
 from accelsim.errors import ConfigError
 from accelsim.precision.recipe import GemmRule, Recipe
-from accelsim.workload.builder import LayerScope, TraceBuilder
+from accelsim.workload.builder import TraceBuilder
 from accelsim.workload.graph import INPUT, Graph, Node
 from accelsim.workload.layers import BatchNorm2d
 from accelsim.workload.network import InputKind, Workload
 from accelsim.workload.ops import Role, TensorInfo
+from accelsim.workload.scope import LayerScope
 from accelsim.workload.trace import Trace
 
 

@@ -13,10 +13,10 @@ from pydantic import Field, GetPydanticSchema, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
 from accelsim.config import StrictModel, load_model
-from accelsim.files import resource_path
 from accelsim.errors import UnknownNameError
+from accelsim.files import resource_path
 from accelsim.registry import Registry
-from accelsim.workload.graph import INPUT, Graph, LayerError, resolve_graph
+from accelsim.workload.graph import Graph, LayerError, resolve_graph
 from accelsim.workload.layers import Layer
 from accelsim.workload.layers.base import Extent
 from accelsim.workload.parameters import ParameterSpec
@@ -44,7 +44,7 @@ def _validate_layer(data: Any) -> Layer:
     except UnknownNameError as error:
         raise _located(("kind",), str(error)) from error
     try:
-        # JSON mode, as for every file: lists fill tuples, strings fill enums, nothing else converts.
+        # JSON mode, as for every file: lists fill tuples and strings fill enums.
         text = json.dumps(dict(data))
     except (TypeError, ValueError) as error:
         raise PydanticCustomError(

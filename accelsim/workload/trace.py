@@ -63,6 +63,34 @@ class Trace:
         """Multiply-accumulates of all GEMMs, padding zeros included."""
         return sum(op.macs for op in self.ops)
 
+    def transients(self) -> frozenset[str]:
+        """Return the tensors that never reach a memory.
+
+        They pass from a GEMM, or from an op fused to it, to ops fused to the same GEMM,
+        and nobody else reads them. Everything else that is made is written back.
+        """
+        chain_of_writer: dict[str, int] = {}
+        is_kept = set(self.outputs)
+        chain = 0
+        for op in self.ops:
+            is_fused = isinstance(op, VectorOp) and op.fused
+            chain += 0 if is_fused else 1
+            reads = op.inputs if isinstance(op, VectorOp) else (op.a.tensor, op.b.tensor)
+            is_kept.update(
+                name for name in reads if not is_fused or chain_of_writer.get(name) != chain
+            )
+            writes = op.outputs if isinstance(op, VectorOp) else (op.out.tensor,)
+            chain_of_writer.update(dict.fromkeys(writes, chain))
+        return self._read_tensors() & chain_of_writer.keys() - is_kept
+
+    def _read_tensors(self) -> frozenset[str]:
+        """Return every tensor that some op reads."""
+        return frozenset(
+            name
+            for op in self.ops
+            for name in (op.inputs if isinstance(op, VectorOp) else (op.a.tensor, op.b.tensor))
+        )
+
     def save(self, path: str | Path) -> None:
         """Write the trace as JSON; gzip-compressed if `path` ends in ``.gz``.
 

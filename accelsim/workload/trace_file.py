@@ -8,7 +8,6 @@ whatever is read is bounded and checked like a user's own input.
 from __future__ import annotations
 
 import gzip
-import json
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,6 +29,7 @@ from accelsim.workload.trace_check import check_trace
 from accelsim.workload.views import ConvolutionView, MatrixView, View
 
 SCHEMA = "accelsim.trace/1"
+_SIDES = ("a", "b", "out")
 #: A training step of a deep network is some ten thousand ops of about a kilobyte.
 MAX_TRACE_BYTES = 256 * 2**20
 
@@ -221,23 +221,18 @@ def _read_bounded(path: Path) -> bytes:
 
 
 def _op_entry(op: Op) -> _GemmEntry | _VectorEntry:
+    fields: dict[str, Any] = {name: getattr(op, name) for name in type(op).__dataclass_fields__}
     if isinstance(op, Gemm):
-        plain = {
-            name: getattr(op, name)
-            for name in ("name", "layer", "phase", "groups", "m", "n", "k", "accumulator")
-        }
-        operands = {name: _operand_entry(getattr(op, name)) for name in ("a", "b", "out")}
-        return _GemmEntry(**plain, **operands)
-    fields = {name: getattr(op, name) for name in VectorOp.__dataclass_fields__}
+        fields |= {side: _operand_entry(fields[side]) for side in _SIDES}
+        return _GemmEntry(**fields)
     return _VectorEntry(**{**fields, "attributes": dict(op.attributes)})
 
 
 def _op(entry: _GemmEntry | _VectorEntry) -> Op:
+    kind = Gemm if isinstance(entry, _GemmEntry) else VectorOp
+    fields: dict[str, Any] = {name: getattr(entry, name) for name in kind.__dataclass_fields__}
     if isinstance(entry, _GemmEntry):
-        names = ("name", "layer", "phase", "groups", "m", "n", "k", "accumulator")
-        operands = {name: _operand(getattr(entry, name)) for name in ("a", "b", "out")}
-        return Gemm(**{name: getattr(entry, name) for name in names}, **operands)
-    fields = {name: getattr(entry, name) for name in VectorOp.__dataclass_fields__}
+        return Gemm(**{**fields, **{side: _operand(fields[side]) for side in _SIDES}})
     return VectorOp(**{**fields, "attributes": tuple(sorted(entry.attributes.items()))})
 
 

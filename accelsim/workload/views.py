@@ -228,9 +228,7 @@ def _rectangles(span: Range, width: int) -> list[tuple[Range, Range]]:
 
 
 @lru_cache(maxsize=2**14)
-def _positions(
-    view: ConvolutionView, axis: int, windows: Range, taps: Range
-) -> NDArray[np.intp]:
+def _positions(view: ConvolutionView, axis: int, windows: Range, taps: Range) -> NDArray[np.intp]:
     """Return the positions along an axis that windows read through taps, padding left out."""
     extent = (view.height, view.width)[axis]
     starts = np.arange(*windows) * view.stride[axis] - view.padding[axis]

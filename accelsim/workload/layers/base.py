@@ -14,7 +14,7 @@ from accelsim.config import StrictModel
 from accelsim.workload.parameters import ParameterSpec
 
 if TYPE_CHECKING:
-    from accelsim.workload.builder import LayerScope
+    from accelsim.workload.scope import LayerScope
 
 Shape = tuple[int, ...]
 Float64Array = NDArray[np.float64]

@@ -9,7 +9,6 @@ import numpy as np
 from pydantic import model_validator
 
 from accelsim.errors import ShapeError
-from accelsim.workload.builder import LayerScope
 from accelsim.workload.layers.base import (
     Extent,
     ExtentPair,
@@ -21,6 +20,7 @@ from accelsim.workload.layers.base import (
 from accelsim.workload.layers.windows import map_shape, window_count
 from accelsim.workload.ops import Role
 from accelsim.workload.parameters import Initial, ParameterSpec
+from accelsim.workload.scope import LayerScope
 from accelsim.workload.views import ConvolutionView, MatrixView
 
 

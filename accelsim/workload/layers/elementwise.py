@@ -9,10 +9,10 @@ import numpy as np
 from pydantic import Field
 
 from accelsim.errors import ShapeError
-from accelsim.workload.builder import LayerScope
 from accelsim.workload.layers.base import Extent, Float64Array, Layer, Shape
 from accelsim.workload.ops import Role
 from accelsim.workload.parameters import Initial, ParameterSpec, Preparation
+from accelsim.workload.scope import LayerScope
 
 
 class ReLU(Layer):

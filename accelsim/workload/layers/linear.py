@@ -9,10 +9,10 @@ from typing import ClassVar, Literal, Self
 from pydantic import model_validator
 
 from accelsim.errors import ShapeError
-from accelsim.workload.builder import LayerScope
 from accelsim.workload.layers.base import Extent, Float64Array, Layer, Shape
 from accelsim.workload.ops import Role
 from accelsim.workload.parameters import Initial, ParameterSpec, channels_last_columns
+from accelsim.workload.scope import LayerScope
 from accelsim.workload.views import MatrixView
 
 

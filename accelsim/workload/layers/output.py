@@ -8,8 +8,8 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from accelsim.workload.builder import LayerScope
 from accelsim.workload.layers.base import Float64Array, Layer, Shape
+from accelsim.workload.scope import LayerScope
 
 
 class Flatten(Layer):

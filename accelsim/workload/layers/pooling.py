@@ -8,7 +8,6 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import model_validator
 
-from accelsim.workload.builder import LayerScope
 from accelsim.workload.layers.base import (
     ExtentPair,
     Float64Array,
@@ -17,6 +16,7 @@ from accelsim.workload.layers.base import (
     Shape,
 )
 from accelsim.workload.layers.windows import map_shape, window_count
+from accelsim.workload.scope import LayerScope
 
 
 def _default_stride(data: Any) -> Any:
@@ -75,7 +75,7 @@ class MaxPool2d(Layer):
         """Take the maximum over shifted maps, one per window element."""
         del parameters
         taps = _shifted(self, inputs[0], -np.inf)
-        return np.max(taps, axis=0)
+        return np.asarray(np.max(taps, axis=0))
 
 
 class AvgPool2d(Layer):
