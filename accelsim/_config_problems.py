@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_orig
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from accelsim._config_tree import Node, Path, node_at, parse_path, place_of
+from accelsim._config_tree import Node, Path, a_list, node_at, parse_path, place_of
 from accelsim.errors import ConfigError, Problem, near_miss_hint
 
 #: The path of a union, and the label of the member that a finding is about.
@@ -285,7 +285,7 @@ def _shown(value: Any) -> str:
     if isinstance(value, Mapping):
         return _MAPPING
     if isinstance(value, list | tuple):
-        return f"a list of {len(value)} {'entry' if len(value) == 1 else 'entries'}"
+        return a_list(value)
     if isinstance(value, str):
         text = value if len(value) <= _SHOWN_LENGTH else value[:_SHOWN_LENGTH] + "..."
         return f"{text!r} (a string)"

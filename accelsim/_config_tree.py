@@ -9,7 +9,7 @@ makes new nodes along one path.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn, TypeAlias
 
@@ -84,6 +84,11 @@ class Node:
         return self.value
 
 
+def a_list(items: Sequence[Any]) -> str:
+    """Say how long a list is."""
+    return f"a list of {len(items)} {'entry' if len(items) == 1 else 'entries'}"
+
+
 def format_path(path: Path) -> str:
     """Write a path as ``memories[1].capacity_kib``."""
     text = ""
@@ -141,6 +146,16 @@ def merge(base: Node, top: Node) -> Node:
     return replace(top, value=merged)
 
 
+def relocated(node: Node, place: Place) -> Node:
+    """Return a tree all of whose values are at `place`."""
+    value = node.value
+    if isinstance(value, Mapping):
+        value = {key: relocated(below, place) for key, below in value.items()}
+    elif isinstance(value, tuple):
+        value = tuple(relocated(below, place) for below in value)
+    return replace(node, value=value, place=place, key_place=place)
+
+
 def put(root: Node, path: Path, new: Node, *, depth: int = 0) -> Node:
     """Return the tree with `new` at `path`; missing mappings on the way are made.
 
@@ -154,9 +169,7 @@ def put(root: Node, path: Path, new: Node, *, depth: int = 0) -> Node:
     step, here = path[depth], format_path(path[:depth]) or "the top level"
     if isinstance(root.value, tuple):
         if not isinstance(step, int) or step >= len(root.value):
-            new.place.refuse(
-                f"{here} is a list of {len(root.value)} entries, counted from 0.", path
-            )
+            new.place.refuse(f"{here} is {a_list(root.value)}, counted from 0.", path)
         items = list(root.value)
         items[step] = put(items[step], path, new, depth=depth + 1)
         return replace(root, value=tuple(items))

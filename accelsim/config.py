@@ -306,17 +306,17 @@ class _TreeBuilder:
             return self._alias(event.anchor, place, depth=depth)
         if event.tag is not None:
             place.refuse(f"Tags are not accepted: {event.tag}. Remove it.")
-        self._check_depth(depth, place)
         if event.anchor in self._anchors:
             place.refuse(f"The anchor &{event.anchor} is defined a second time.")
         self._count(1, place)
         if isinstance(event, yaml.ScalarEvent):
             plain = event.implicit[0]
             node = Node(resolve(event.value, place) if plain else event.value, place)
-        elif isinstance(event, yaml.SequenceStartEvent):
-            node = self._sequence(place, depth=depth + 1)
         else:
-            node = self._mapping(place, depth=depth + 1)
+            self._check_depth(depth + 1, place)
+            is_list = isinstance(event, yaml.SequenceStartEvent)
+            build = self._sequence if is_list else self._mapping
+            node = build(place, depth=depth + 1)
         if event.anchor is not None:
             self._anchors[event.anchor] = node
         return node
