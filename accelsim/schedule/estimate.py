@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, partial
 
 from accelsim.arch import Chip, Drain
-from accelsim.schedule.footprints import footprints
+from accelsim.schedule.footprints import Footprints, footprints
 from accelsim.schedule.layout import ArrayLayout
 from accelsim.schedule.mapping import Dim, Stationary
 from accelsim.schedule.working_set import packed_bytes
 from accelsim.workload.ops import Gemm
+from accelsim.workload.views import View
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +26,22 @@ class Extents:
 
     def of(self, dim: Dim) -> int:
         """Return the extent of a dimension."""
-        return {Dim.GROUP: self.group, Dim.M: self.m, Dim.N: self.n, Dim.K: self.k}[dim]
+        extent: int = getattr(self, dim.value)
+        return extent
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The work of the busiest core, when `cores` cores divide the dimension `split`."""
+
+    extents: Extents
+    cores: int
+    split: Dim | None
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A block size and loop order with what they need, for one core's share.
+    """A block size and loop order with what they need.
 
     Parameters
     ----------
@@ -37,13 +50,14 @@ class Candidate:
     n_outside : bool
         The loop over n blocks is outside the one over m blocks.
     block_count : int
-        Blocks of the share.
+        Blocks of a core.
     working_set_bytes : int
         Largest block, as far as looked at.
     traffic_bytes : int
-        Estimated DRAM traffic of the share.
+        Estimated DRAM traffic of all cores; what several cores use at the same time
+        is loaded once.
     exposed_bytes : int
-        First load and last store, which nothing can hide.
+        First load and last store of all cores, which nothing can hide.
     """
 
     block: Extents
@@ -54,32 +68,60 @@ class Candidate:
     exposed_bytes: int
 
 
-def make_candidate(op: Gemm, share: Extents, block: Extents, *, n_outside: bool) -> Candidate:
-    """Return what blocks of `block` within `share` need, with k innermost."""
-    a = footprints(op.a.view, share.m, share.k, block.m, block.k)
-    b = footprints(op.b.view, share.k, share.n, block.k, block.n)
-    out = footprints(op.out.view, share.m, share.n, block.m, block.n)
-    a_tile = packed_bytes(block.group * a.worst, op.a.format.bits)
-    b_tile = packed_bytes(block.group * b.worst, op.b.format.bits)
-    out_tile = packed_bytes(block.group * out.worst, op.out.format.bits)
-    if block.k < share.k:
-        outputs = block.group * block.m * block.n
-        out_tile = max(out_tile, packed_bytes(outputs, op.accumulator.outer.bits))
-    m_blocks, n_blocks = -(-share.m // block.m), -(-share.n // block.n)
-    a_loads, b_loads = _loads(m_blocks, n_blocks, block.k < share.k, n_outside)
-    traffic = share.group * (
-        packed_bytes(a_loads * a.total, op.a.format.bits)
-        + packed_bytes(b_loads * b.total, op.b.format.bits)
-        + packed_bytes(out.total, op.out.format.bits)
-    )
-    return Candidate(
-        block=block,
-        n_outside=n_outside,
-        block_count=-(-share.group // block.group) * m_blocks * n_blocks * -(-share.k // block.k),
-        working_set_bytes=a_tile + b_tile + out_tile,
-        traffic_bytes=traffic,
-        exposed_bytes=a_tile + b_tile + out_tile,
-    )
+class Sizer:
+    """Finds what blocks of one share need; looks at every tile size once.
+
+    Parameters
+    ----------
+    op : Gemm
+        The GEMM.
+    share : Share
+        A core's part of it.
+    """
+
+    def __init__(self, op: Gemm, share: Share) -> None:
+        self.op = op
+        self.share = share
+        whole = share.extents
+        self._a = _cached(op.a.view, whole.m, whole.k)
+        self._b = _cached(op.b.view, whole.k, whole.n)
+        self._out = _cached(op.out.view, whole.m, whole.n)
+
+    def candidate(self, block: Extents, *, n_outside: bool) -> Candidate:
+        """Return what blocks of `block` need, with the loop over k blocks innermost."""
+        op, whole, cores = self.op, self.share.extents, self.share.cores
+        a = self._a(block.m, block.k)
+        b = self._b(block.k, block.n)
+        out = self._out(block.m, block.n)
+        a_tile = packed_bytes(block.group * a.worst, op.a.format.bits)
+        b_tile = packed_bytes(block.group * b.worst, op.b.format.bits)
+        out_tile = packed_bytes(block.group * out.worst, op.out.format.bits)
+        if block.k < whole.k:
+            outputs = block.group * block.m * block.n
+            out_tile = max(out_tile, packed_bytes(outputs, op.accumulator.outer.bits))
+        m_blocks, n_blocks = -(-whole.m // block.m), -(-whole.n // block.n)
+        a_loads, b_loads = _loads(m_blocks, n_blocks, block.k < whole.k, n_outside)
+        a_copies = 1 if self.share.split is Dim.N else cores
+        b_copies = 1 if self.share.split is Dim.M else cores
+        traffic = whole.group * (
+            a_copies * packed_bytes(a_loads * a.total, op.a.format.bits)
+            + b_copies * packed_bytes(b_loads * b.total, op.b.format.bits)
+            + cores * packed_bytes(out.total, op.out.format.bits)
+        )
+        blocks = -(-whole.group // block.group) * m_blocks * n_blocks * -(-whole.k // block.k)
+        return Candidate(
+            block=block,
+            n_outside=n_outside,
+            block_count=blocks,
+            working_set_bytes=a_tile + b_tile + out_tile,
+            traffic_bytes=traffic,
+            exposed_bytes=a_copies * a_tile + b_copies * b_tile + cores * out_tile,
+        )
+
+
+def _cached(view: View, rows: int, columns: int) -> Callable[[int, int], Footprints]:
+    """Return the footprints of a matrix as a function of the tile that remembers."""
+    return cache(partial(footprints, view, rows, columns))
 
 
 def _loads(m_blocks: int, n_blocks: int, cut_k: bool, n_outside: bool) -> tuple[int, int]:
@@ -91,20 +133,18 @@ def _loads(m_blocks: int, n_blocks: int, cut_k: bool, n_outside: bool) -> tuple[
     return 1, (m_blocks if n_blocks > 1 else 1)
 
 
-def estimate_cycles(
-    chip: Chip, layout: ArrayLayout, share: Extents, candidate: Candidate, *, cores: int
-) -> float:
-    """Return the estimated cycles of `cores` cores that each work on a share like `share`."""
-    compute = compute_cycles(chip, layout, share, candidate.block)
+def estimate_cycles(chip: Chip, layout: ArrayLayout, share: Share, candidate: Candidate) -> float:
+    """Return the estimated cycles of a share with the blocks of `candidate`."""
+    compute = compute_cycles(chip, layout, share.extents, candidate.block)
     bandwidth = chip.dram_bytes_per_cycle
-    if bandwidth is None:
-        return float(compute)
-    # Every block waits once for DRAM to answer; the queue is in order.
+    # Every block waits once for DRAM to answer: requests are served in order.
     waits = candidate.block_count * chip.dram_latency_cycles
-    memory = waits + cores * candidate.traffic_bytes / bandwidth
+    if bandwidth is None:
+        return float(max(compute, waits))
+    memory = waits + candidate.traffic_bytes / bandwidth
     if not chip.scratchpad.double_buffering:
         return compute + memory
-    return max(compute, memory) + cores * candidate.exposed_bytes / bandwidth
+    return max(compute, memory) + candidate.exposed_bytes / bandwidth
 
 
 def compute_cycles(chip: Chip, layout: ArrayLayout, share: Extents, block: Extents) -> int:
@@ -122,16 +162,16 @@ def compute_cycles(chip: Chip, layout: ArrayLayout, share: Extents, block: Exten
 def _stream_cycles(chip: Chip, layout: ArrayLayout, positions: int) -> int:
     """Return the cycles of the passes that stream `positions` past one array tile."""
     vectors = -(-positions // layout.per_unit(layout.stream_dim))
-    limit = layout.stream_limit or vectors
     if not vectors:
         return 0
+    limit = layout.stream_limit or vectors
     full, rest = divmod(vectors, limit)
     cycles = full * _pass_cycles(chip, layout, limit)
     return cycles + (_pass_cycles(chip, layout, rest) if rest else 0)
 
 
 def _pass_cycles(chip: Chip, layout: ArrayLayout, vectors: int) -> int:
-    """Return the cycles that one pass adds; the closed forms of an isolated or chained pass."""
+    """Return the cycles that one pass adds: the closed form of an isolated or a chained pass."""
     array = chip.mac_array
     if layout.fallback:
         return vectors

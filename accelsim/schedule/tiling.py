@@ -24,17 +24,20 @@ from math import lcm
 
 from accelsim.arch import Chip
 from accelsim.errors import MappingError
-from accelsim.schedule.estimate import Candidate, Extents, estimate_cycles, make_candidate
+from accelsim.schedule.estimate import Candidate, Extents, Share, Sizer, estimate_cycles
 from accelsim.schedule.layout import ArrayLayout
 from accelsim.schedule.mapping import Dim, Level, Loop, Mapping
 from accelsim.schedule.validate import capacity_error, check_chunk
 from accelsim.workload.ops import Gemm
 
 #: Into how many parts the search cuts an extent.
-_PARTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256, 512, 1024, 4096, 16384)
+_PARTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128, 256, 512, 1024, 4096, 16384)
 
 #: Blocks may move this part of the least traffic more if they save cycles.
 _TRAFFIC_SLACK = 16
+
+#: For a tile of m, the largest tiles of n that fit; smaller ones only add traffic.
+_N_TILES_TRIED = 3
 
 
 def tile_gemm(op: Gemm, chip: Chip, layout: ArrayLayout) -> Mapping:
@@ -54,26 +57,25 @@ def tile_gemm(op: Gemm, chip: Chip, layout: ArrayLayout) -> Mapping:
             k_per_pe=layout.k_per_pe,
             name=layout.dataflow,
         )
-    best: tuple[float, int, Extents, Candidate] | None = None
+    best: tuple[tuple[float, int], Share, Candidate] | None = None
     error: MappingError | None = None
-    for share, cores in _shares(op, chip, layout):
+    for share in _shares(op, chip, layout):
         try:
-            candidate = _best_block(op, chip, layout, share, cores)
+            candidate = _best_block(op, chip, layout, share)
         except MappingError as problem:
             error = error or problem
             continue
-        cycles = estimate_cycles(chip, layout, share, candidate, cores=cores)
-        traffic = cores * candidate.traffic_bytes
-        if best is None or (cycles, traffic) < best[:2]:
-            best = (cycles, traffic, share, candidate)
+        rank = (estimate_cycles(chip, layout, share, candidate), candidate.traffic_bytes)
+        if best is None or rank < best[0]:
+            best = (rank, share, candidate)
     if best is None:
         assert error is not None  # there is always at least one share
         raise error
-    return _mapping(op, layout, share=best[2], candidate=best[3])
+    return _mapping(op, layout, share=best[1].extents, candidate=best[2])
 
 
-def _shares(op: Gemm, chip: Chip, layout: ArrayLayout) -> Iterator[tuple[Extents, int]]:
-    """Yield (largest share of a core, cores that get one) for every way to split the work."""
+def _shares(op: Gemm, chip: Chip, layout: ArrayLayout) -> Iterator[Share]:
+    """Yield the largest share of a core for every way to split the work."""
     whole = Extents(group=op.groups, m=op.m, n=op.n, k=op.k)
     split = False
     for dim in (Dim.M, Dim.N, Dim.GROUP):
@@ -83,78 +85,79 @@ def _shares(op: Gemm, chip: Chip, layout: ArrayLayout) -> Iterator[tuple[Extents
         part = min(extent, -(-tiles // chip.cores) * granule)
         if part < extent:
             split = True
-            yield replace(whole, **{dim.value: part}), -(-extent // part)
+            extents = replace(whole, **{dim.value: part})
+            yield Share(extents=extents, cores=-(-extent // part), split=dim)
     if not split:
-        yield whole, 1
+        yield Share(extents=whole, cores=1, split=None)
 
 
-def _best_block(op: Gemm, chip: Chip, layout: ArrayLayout, share: Extents, cores: int) -> Candidate:
+def _best_block(op: Gemm, chip: Chip, layout: ArrayLayout, share: Share) -> Candidate:
     """Return the block size and loop order for one core's share."""
+    sizer = Sizer(op, share)
     bound = chip.scratchpad.usable_bytes
     if bound is None:
-        return make_candidate(op, share, share, n_outside=False)
-    for cut_k in (False, True):
-        fitting = tuple(_fitting(op, layout, share, bound, cut_k=cut_k))
-        if fitting:
-            break
-    else:
-        raise capacity_error(op, chip, _smallest(op, layout, share).working_set_bytes)
+        return sizer.candidate(share.extents, n_outside=False)
+    k_granule = _k_granule(op, layout)
+    fitting = tuple(_fitting(sizer, layout, bound, (share.extents.k,)))
+    if not fitting:
+        cuts = _ladder(share.extents.k, k_granule)[1:]
+        fitting = tuple(_fitting(sizer, layout, bound, cuts))
+    if not fitting:
+        smallest = _smallest(layout, share.extents, k_granule)
+        demand = sizer.candidate(smallest, n_outside=False).working_set_bytes
+        raise capacity_error(op, chip, demand)
     least = min(candidate.traffic_bytes for candidate in fitting)
     near = [c for c in fitting if c.traffic_bytes * _TRAFFIC_SLACK <= least * (_TRAFFIC_SLACK + 1)]
-    return min(
-        near,
-        key=lambda c: (estimate_cycles(chip, layout, share, c, cores=cores), c.traffic_bytes),
-    )
+    return min(near, key=lambda c: (estimate_cycles(chip, layout, share, c), c.traffic_bytes))
 
 
 def _fitting(
-    op: Gemm, layout: ArrayLayout, share: Extents, bound: int, *, cut_k: bool
+    sizer: Sizer, layout: ArrayLayout, bound: int, k_tiles: tuple[int, ...]
 ) -> Iterator[Candidate]:
-    """Yield the blocks that fit, whole k or cut k."""
-    k_tiles = _ladder(share.k, _k_granule(op, layout))[1:] if cut_k else (share.k,)
-    m_tiles = _ladder(share.m, layout.granule(Dim.M))
-    n_tiles = _ladder(share.n, layout.granule(Dim.N))
+    """Yield the blocks that fit, with the first of the `k_tiles` for which there are any."""
+    whole = sizer.share.extents
+    m_tiles = _ladder(whole.m, layout.granule(Dim.M))
+    n_tiles = _ladder(whole.n, layout.granule(Dim.N))
     for k in k_tiles:
         fits_at_k = False
         for m in m_tiles:
             found = 0
             for n in n_tiles:
-                one = make_candidate(op, share, Extents(1, m, n, k), n_outside=False)
+                one = sizer.candidate(Extents(1, m, n, k), n_outside=False)
                 if one.working_set_bytes > bound:
                     continue
                 fits_at_k = True
-                yield from _with_groups(op, share, one, bound)
-                yield make_candidate(op, share, one.block, n_outside=True)
+                yield one
+                if m < whole.m and n < whole.n:  # else the order of the loops is no choice
+                    yield sizer.candidate(one.block, n_outside=True)
+                yield from _with_groups(sizer, one, bound)
                 found += 1
-                if found == 3:  # smaller tiles of n only add traffic
+                if found == _N_TILES_TRIED:
                     break
-        if fits_at_k and cut_k:
+        if fits_at_k:
             return
 
 
-def _with_groups(op: Gemm, share: Extents, one: Candidate, bound: int) -> Iterator[Candidate]:
-    """Yield `one`, and where it holds a whole group, blocks of several groups."""
-    yield one
-    block = one.block
-    if share.group == 1 or (block.m, block.n, block.k) != (share.m, share.n, share.k):
+def _with_groups(sizer: Sizer, one: Candidate, bound: int) -> Iterator[Candidate]:
+    """Yield blocks of several groups where `one` holds a whole group."""
+    whole = sizer.share.extents
+    if whole.group == 1 or one.block != replace(whole, group=1):
         return
-    most = min(share.group, bound // max(1, one.working_set_bytes))
-    for groups in _ladder(share.group, 1):
-        if 1 < groups <= most:
-            many = make_candidate(op, share, replace(block, group=groups), n_outside=False)
+    for groups in _ladder(whole.group, 1):
+        if groups > 1:
+            many = sizer.candidate(replace(whole, group=groups), n_outside=False)
             if many.working_set_bytes <= bound:
                 yield many
 
 
-def _smallest(op: Gemm, layout: ArrayLayout, share: Extents) -> Candidate:
+def _smallest(layout: ArrayLayout, share: Extents, k_granule: int) -> Extents:
     """Return the smallest block there is."""
-    block = Extents(
+    return Extents(
         group=1,
         m=min(share.m, layout.granule(Dim.M)),
         n=min(share.n, layout.granule(Dim.N)),
-        k=min(share.k, _k_granule(op, layout)),
+        k=min(share.k, k_granule),
     )
-    return make_candidate(op, share, block, n_outside=False)
 
 
 def _k_granule(op: Gemm, layout: ArrayLayout) -> int:
@@ -189,7 +192,9 @@ def _mapping(op: Gemm, layout: ArrayLayout, *, share: Extents, candidate: Candid
     loops.extend(
         _loop(dim, Level.BLOCK, block.of(dim), share.of(dim)) for dim in (Dim.GROUP, *inner)
     )
-    passes: dict[Dim, int] = {dim: layout.spatial(dim) or block.of(dim) for dim in Dim if dim is not Dim.GROUP}
+    passes: dict[Dim, int] = {
+        dim: layout.spatial(dim) or block.of(dim) for dim in Dim if dim is not Dim.GROUP
+    }
     vectors = -(-block.of(layout.stream_dim) // layout.per_unit(layout.stream_dim))
     if layout.stream_limit is not None:
         vectors = min(vectors, layout.stream_limit)
