@@ -14,24 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.numerics.errors_report import ErrorFigures
+
 RESULT_SCHEMA = "accelsim.result/1"
-COMPARISON_SCHEMA = "accelsim.comparison/1"
 #: Floating-point operations of one multiply-accumulate.
 FLOP_PER_MAC = 2
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorSummary:
-    """How far a tensor is from its float64 reference."""
-
-    #: L2 norm of the difference over the L2 norm of the reference.
-    relative: float
-    #: 20 log10 of the inverse of `relative`; infinite where the tensors are equal.
-    sqnr_db: float
-    #: Largest absolute difference.
-    max_abs: float
-    #: Largest difference in units in the last place of the stored format.
-    max_ulp: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +49,10 @@ class OpResult:
     stall_cycles: Mapping[str, int]
     energy_pj: Mapping[str, float]
     utilization: float
-    arithmetic: str = ""
-    error_local: ErrorSummary | None = None
-    error_total: ErrorSummary | None = None
+    #: Share of the products with a zero factor.
+    zero_products: float | None = None
+    error_local: ErrorFigures | None = None
+    error_total: ErrorFigures | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -96,18 +84,12 @@ class OpResult:
             "stall_cycles": dict(self.stall_cycles),
             "energy_pj": dict(self.energy_pj),
             "utilization": self.utilization,
-            "arithmetic": self.arithmetic,
-            "error_local": None if self.error_local is None else _finite(self.error_local.relative),
-            "error_total": None if self.error_total is None else _finite(self.error_total.relative),
-            "sqnr_local_db": None
-            if self.error_local is None
-            else _finite(self.error_local.sqnr_db),
-            "sqnr_total_db": None
-            if self.error_total is None
-            else _finite(self.error_total.sqnr_db),
-            "max_ulp_local": None
-            if self.error_local is None
-            else _finite(self.error_local.max_ulp),
+            "zero_products": self.zero_products,
+            "error_local": _figure(self.error_local, "relative"),
+            "error_total": _figure(self.error_total, "relative"),
+            "sqnr_local_db": _figure(self.error_local, "sqnr_db"),
+            "sqnr_total_db": _figure(self.error_total, "sqnr_db"),
+            "max_ulp_local": _figure(self.error_local, "max_ulp"),
             "counts": dict(self.counts),
         }
 
@@ -184,8 +166,8 @@ def sum_totals(
     energy_pj = math.fsum(value for op in ops for value in op.energy_pj.values())
     seconds = cycles / (clock_mhz * 1e6)
     area_mm2 = math.fsum(area_by_component_mm2.values())
-    watts = _ratio(energy_pj * 1e-12, seconds)
-    tops = _ratio(FLOP_PER_MAC * macs * 1e-12, seconds)
+    watts = ratio(energy_pj * 1e-12, seconds)
+    tops = ratio(FLOP_PER_MAC * macs * 1e-12, seconds)
     stalls: dict[str, int] = {}
     for op in ops:
         for cause, count in op.stall_cycles.items():
@@ -202,10 +184,10 @@ def sum_totals(
         area_mm2=area_mm2,
         area_by_component_mm2=dict(area_by_component_mm2),
         power_mw=watts * 1e3,
-        utilization=_ratio(macs, peak_macs_per_cycle * cycles),
+        utilization=ratio(macs, peak_macs_per_cycle * cycles),
         tops=tops,
-        tops_per_w=_ratio(tops, watts),
-        tops_per_mm2=_ratio(tops, area_mm2),
+        tops_per_w=ratio(tops, watts),
+        tops_per_mm2=ratio(tops, area_mm2),
         edp_pj_s=energy_pj * seconds,
     )
 
@@ -224,7 +206,7 @@ class RunResult:
     version: str
     totals: Totals
     ops: tuple[OpResult, ...]
-    output_error: Mapping[str, ErrorSummary] = field(default_factory=dict)
+    output_error: Mapping[str, ErrorFigures] = field(default_factory=dict)
     provenance: Mapping[str, str] = field(default_factory=dict)
     input_hashes: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
@@ -254,10 +236,8 @@ class RunResult:
             "totals": self.totals.document(),
             "output_error": {
                 name: {
-                    "relative": _finite(error.relative),
-                    "sqnr_db": _finite(error.sqnr_db),
-                    "max_abs": _finite(error.max_abs),
-                    "max_ulp": _finite(error.max_ulp),
+                    key: _figure(error, key)
+                    for key in ("relative", "sqnr_db", "max_abs", "max_ulp")
                 }
                 for name, error in self.output_error.items()
             },
@@ -268,96 +248,9 @@ class RunResult:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class ComparisonRow:
-    """One chip on one workload, beside the baseline."""
-
-    result: RunResult
-    speedup: float
-    energy_ratio: float
-    area_ratio: float
-
-    def row(self) -> dict[str, Any]:
-        """Return the row: names, the totals of the run and the ratios to the baseline."""
-        return {
-            "workload": self.result.workload,
-            "arch": self.result.arch,
-            "recipe": self.result.recipe,
-            "batch": self.result.batch,
-            **self.result.totals.document(),
-            "speedup": self.speedup,
-            "energy_ratio": self.energy_ratio,
-            "area_ratio": self.area_ratio,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Several chips on several workloads, each beside the baseline.
-
-    `speedup` is the baseline's time over the chip's (2 is twice as fast);
-    `energy_ratio` and `area_ratio` are the chip's over the baseline's (0.5 is half).
-    """
-
-    baseline: str
-    held: str
-    rows: tuple[ComparisonRow, ...]
-
-    def geometric_means(self) -> dict[str, dict[str, float]]:
-        """Return, by chip, the geometric mean of each ratio over the workloads."""
-        means: dict[str, dict[str, float]] = {}
-        for arch in dict.fromkeys(row.result.arch for row in self.rows):
-            mine = [row for row in self.rows if row.result.arch == arch]
-            means[arch] = {
-                key: _geometric_mean([getattr(row, key) for row in mine])
-                for key in ("speedup", "energy_ratio", "area_ratio")
-            }
-        return means
-
-    def document(self) -> dict[str, Any]:
-        """Return the JSON document ``accelsim.comparison/1``."""
-        return {
-            "schema": COMPARISON_SCHEMA,
-            "baseline": self.baseline,
-            "held": self.held,
-            "rows": [row.row() for row in self.rows],
-            "geometric_means": self.geometric_means(),
-        }
-
-
-def compare_results(results: Sequence[RunResult], *, baseline: str, held: str) -> Comparison:
-    """Put results beside the baseline's run of the same workload.
-
-    Raises
-    ------
-    ValueError
-        If a workload has no run on `baseline`.
-    """
-    reference = {result.workload: result.totals for result in results if result.arch == baseline}
-    rows = []
-    for result in results:
-        if result.workload not in reference:
-            raise ValueError(f"workload {result.workload!r} was not run on {baseline!r}")
-        base, mine = reference[result.workload], result.totals
-        rows.append(
-            ComparisonRow(
-                result=result,
-                speedup=_ratio(base.time_ms, mine.time_ms),
-                energy_ratio=_ratio(mine.energy_pj, base.energy_pj),
-                area_ratio=_ratio(mine.area_mm2, base.area_mm2),
-            )
-        )
-    return Comparison(baseline=baseline, held=held, rows=tuple(rows))
-
-
-def _ratio(numerator: float, denominator: float) -> float:
+def ratio(numerator: float, denominator: float) -> float:
+    """Return the quotient, or 0 where there is nothing to divide by."""
     return numerator / denominator if denominator else 0.0
-
-
-def _geometric_mean(values: Sequence[float]) -> float:
-    if not values or min(values) <= 0:
-        return 0.0
-    return math.exp(math.fsum(math.log(value) for value in values) / len(values))
 
 
 def _add_up(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
@@ -365,5 +258,7 @@ def _add_up(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: math.fsum(part[name] for part in parts if name in part) for name in names}
 
 
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _figure(error: ErrorFigures | None, name: str) -> float | None:
+    """Return one figure for JSON, which has no infinity."""
+    value = None if error is None else getattr(error, name)
+    return value if value is not None and math.isfinite(value) else None
