@@ -1,0 +1,135 @@
+"""One rounded addition each, on vectors: the heart of every kernel.
+
+`step(rule, a, b, total)` is round(a * b + total). The *type* of a rule of
+`accelsim.numerics.rules` chooses the code when a kernel is compiled, so a kernel
+holds one way of rounding and no switch. This file has the float32 rules;
+`accelsim.numerics.kernels.steps64` the float64 ones.
+
+References
+----------
+T. Dekker, "A floating-point technique for extending the available precision",
+Numerische Mathematik 18 (1971): Veltkamp's splitting, here the rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba.extending import overload
+
+from accelsim.numerics.kernels.vector import (
+    add,
+    as_float,
+    as_integer,
+    at_least,
+    bit_and,
+    fused_multiply_add,
+    greater,
+    less,
+    magnitude,
+    multiply,
+    multiply_add,
+    select,
+    splat,
+    subtract,
+)
+from accelsim.numerics.rules import (
+    Away,
+    AwayFlushed,
+    Clamped,
+    Grid,
+    Ordered32,
+    Poisoned,
+    Rule32,
+    Split,
+    Unbounded,
+)
+
+#: The exponent field of a float32.
+EXPONENT_FIELD_32 = np.int32(0x7F800000)
+
+
+def step(rule: Any, a: Any, b: Any, total: Any) -> Any:
+    """Return a * b + total, rounded by `rule`; in compiled code only."""
+    raise NotImplementedError
+
+
+def rounded(rounding: Any, x: Any) -> Any:
+    """Return x rounded; in compiled code only."""
+    raise NotImplementedError
+
+
+def bounded(bound: Any, x: Any) -> Any:
+    """Return x within its bound; in compiled code only."""
+    raise NotImplementedError
+
+
+def _rule32(rule: Any, a: Any, b: Any, total: Any) -> Any:
+    return bounded(rule.bound, rounded(rule.rounding, multiply_add(a, b, total)))
+
+
+def _ordered32(rule: Any, a: Any, b: Any, total: Any) -> Any:
+    return fused_multiply_add(a, b, total)
+
+
+def _split(rounding: Any, x: Any) -> Any:
+    g = multiply(x, splat(rounding.splitter))
+    return add(g, subtract(x, g))
+
+
+def _grid(rounding: Any, x: Any) -> Any:
+    binade = as_float(bit_and(as_integer(x), splat(np.int32(EXPONENT_FIELD_32))))
+    magic = multiply(binade, splat(rounding.scale))
+    smallest = splat(rounding.smallest)
+    magic = select(greater(smallest, magic), smallest, magic)
+    return subtract(add(x, magic), magic)
+
+
+def _away(rounding: Any, x: Any) -> Any:
+    bits = add(as_integer(x), splat(rounding.half_ulp))
+    return as_float(bit_and(bits, splat(rounding.keep)))
+
+
+def _away_flushed(rounding: Any, x: Any) -> Any:
+    bits = bit_and(add(as_integer(x), splat(rounding.half_ulp)), splat(rounding.keep))
+    tiny = less(magnitude(as_float(bits)), splat(rounding.min_positive))
+    return as_float(select(tiny, bit_and(bits, splat(rounding.zero_bits)), bits))
+
+
+def _unbounded(bound: Any, x: Any) -> Any:
+    return x
+
+
+def _clamped(bound: Any, x: Any) -> Any:
+    top = splat(bound.max_finite)
+    bottom = splat(-bound.max_finite)
+    r = select(less(x, top), x, top)
+    return select(greater(r, bottom), r, bottom)
+
+
+def _poisoned(bound: Any, x: Any) -> Any:
+    over = greater(magnitude(x), splat(bound.max_finite))
+    return select(over, splat(np.float32(np.inf)), x)
+
+
+#: The code of each type of rule, rounding and bound.
+STEPS: dict[type, Callable[..., Any]] = {Rule32: _rule32, Ordered32: _ordered32}
+_ROUNDINGS = {Split: _split, Grid: _grid, Away: _away, AwayFlushed: _away_flushed}
+_BOUNDS = {Unbounded: _unbounded, Clamped: _clamped, Poisoned: _poisoned}
+
+
+@overload(step, inline="always")  # type: ignore[misc]
+def _choose_step(rule: Any, a: Any, b: Any, total: Any) -> Any:
+    return STEPS.get(rule.instance_class)
+
+
+@overload(rounded, inline="always")  # type: ignore[misc]
+def _choose_rounding(rounding: Any, x: Any) -> Any:
+    return _ROUNDINGS.get(rounding.instance_class)
+
+
+@overload(bounded, inline="always")  # type: ignore[misc]
+def _choose_bound(bound: Any, x: Any) -> Any:
+    return _BOUNDS.get(bound.instance_class)

@@ -1,0 +1,269 @@
+"""Matrix products with a given accumulator, bit for bit, by the fastest path that may.
+
+The order of additions is k order, whatever the tiles of the schedule. Rows and
+columns are independent of each other, so threads, blocks and paths cannot
+change a bit.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from accelsim.errors import ConfigError, DataError, ShapeError
+from accelsim.formats import FloatFormat, NumberFormat
+from accelsim.formats.random_bits import StreamKey
+from accelsim.numerics.accumulate import accumulate
+from accelsim.numerics.addition import FLOAT64_PRECISION, Outputs
+from accelsim.numerics.operands import OperandFacts, ProductFacts
+from accelsim.numerics.paths import (
+    FLOAT64_SAFE_EXPONENT,
+    PathChoice,
+    PathName,
+    choose_path,
+)
+from accelsim.precision import AccumulationMethod, Accumulator
+
+_Array = NDArray[np.floating[Any]]
+
+#: Products that the definition forms at a time.
+DEFINITION_BLOCK = 1 << 20
+#: Tasks per thread, so that the last one is not waited for long.
+TASKS_PER_THREAD = 4
+_BYTES_PER_VECTOR = 256
+_ROWS_PER_TASK = 64
+
+
+def matmul(
+    a: ArrayLike,
+    b: ArrayLike,
+    accumulator: Accumulator,
+    *,
+    threads: int = 1,
+    key: StreamKey | None = None,
+    path: PathName | str | None = None,
+    a_format: NumberFormat | None = None,
+    b_format: NumberFormat | None = None,
+) -> _Array:
+    """Multiply matrices, rounding after every addition as `accumulator` says.
+
+    Parameters
+    ----------
+    a : array_like, shape (..., m, k)
+        Left operand; its elements are taken as they are, already quantized.
+    b : array_like, shape (..., k, n)
+        Right operand. Leading axes broadcast. Any strides.
+    accumulator : Accumulator
+        Formats, chunks, method and roundings of the sums.
+    threads : int
+        Threads over blocks of rows; they never change a bit.
+    key : StreamKey, optional
+        Needed by stochastic rounding.
+    path : PathName, optional
+        ``definition`` forces the NumPy definition, ``general`` the general
+        kernel where it applies; another name must be the one that would be
+        chosen anyway.
+    a_format, b_format : NumberFormat, optional
+        Formats that the operands are known to be in; saves measuring them.
+
+    Returns
+    -------
+    array, shape (..., m, n)
+        Values of the outer accumulator; float32 where that holds them, else
+        float64. k = 0 gives +0; NaN and infinity propagate.
+
+    Raises
+    ------
+    ShapeError
+        If the shapes do not multiply.
+    DataError
+        If a product of two operands is not exact in float64.
+    ConfigError
+        If a path is asked for whose conditions do not hold, or a key is missing.
+
+    Examples
+    --------
+    >>> acc = Accumulator(format="fp16_e6m9", chunk_size=64)
+    >>> matmul([[1.0, 2.0]], [[3.0], [4.0]], acc)
+    array([[11.]], dtype=float32)
+    """
+    left, right = _operand(a), _operand(b)
+    batch = _check_shapes(left, right)
+    m, k, n = left.shape[-2], left.shape[-1], right.shape[-1]
+    facts = ProductFacts.of(_facts(left, a_format), _facts(right, b_format), k)
+    choice = _choose(facts, accumulator, path)
+    left = np.broadcast_to(left, (*batch, m, k)).reshape(-1, m, k)
+    right = np.broadcast_to(right, (*batch, k, n)).reshape(-1, k, n)
+    if choice.name is PathName.DEFINITION or 0 in (left.shape[0], m, n, k):
+        out = _by_definition(left, right, accumulator, key)
+    else:
+        out = _by_kernel(left, right, accumulator, choice, threads)
+        _repair(out, left, right, accumulator, choice)
+    return out.astype(_result_dtype(accumulator), copy=False).reshape(*batch, m, n)
+
+
+def _operand(x: ArrayLike) -> _Array:
+    """Return an operand as float32 or float64."""
+    array = np.asarray(x)
+    if array.dtype in (np.float32, np.float64):
+        return array
+    if array.dtype.kind in "cOSUMm":
+        raise DataError(f"Operands are real numbers, not {array.dtype}.")
+    return array.astype(np.float64)
+
+
+def _check_shapes(a: _Array, b: _Array) -> tuple[int, ...]:
+    """Return the batch shape, or say why the operands do not multiply."""
+    if a.ndim < 2 or b.ndim < 2:
+        raise ShapeError(f"Operands are matrices or batches of them, not {a.shape} @ {b.shape}.")
+    if a.shape[-1] != b.shape[-2]:
+        raise ShapeError(
+            f"{a.shape} @ {b.shape}: {a.shape[-1]} columns on the left,"
+            f" {b.shape[-2]} rows on the right."
+        )
+    try:
+        return np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    except ValueError as error:
+        raise ShapeError(f"Batches {a.shape[:-2]} and {b.shape[:-2]} do not broadcast.") from error
+
+
+def _facts(x: _Array, fmt: NumberFormat | None) -> OperandFacts:
+    """Return what is known of an operand: its format's promise, and its largest magnitude."""
+    if fmt is not None and isinstance(fmt, FloatFormat):
+        amax = float(np.max(x, initial=0.0)), float(-np.min(x, initial=0.0))
+        promised = OperandFacts.of_format(fmt, amax=max(amax))
+        if promised is not None and np.isfinite(promised.amax):
+            return promised
+    return OperandFacts.of_data(x)
+
+
+def _choose(
+    facts: ProductFacts, accumulator: Accumulator, path: PathName | str | None
+) -> PathChoice:
+    """Pick the path; refuse one that was asked for and may not run."""
+    if facts.significant_bits > FLOAT64_PRECISION or not (
+        facts.lsb_exponent >= -FLOAT64_SAFE_EXPONENT and facts.largest <= 2.0**FLOAT64_SAFE_EXPONENT
+    ):
+        raise DataError(
+            f"Products with {facts.significant_bits} significant bits between"
+            f" 2**{facts.lsb_exponent} and {facts.largest:g} are not exact in float64;"
+            " quantize the operands first."
+        )
+    choice = choose_path(facts, accumulator)
+    if path is None:
+        return choice if choice.name is PathName.DEFINITION or has_numba() else _DEFINITION
+    wanted = PathName(path)
+    if wanted is PathName.DEFINITION:
+        return _DEFINITION
+    if wanted is not choice.name:
+        raise ConfigError(
+            f"Path {wanted} may not run here; {choice.name} would: {'; '.join(choice.reasons)}."
+        )
+    return choice
+
+
+_DEFINITION = PathChoice(PathName.DEFINITION, ("asked for, or Numba is not installed",))
+
+
+def has_numba() -> bool:
+    """Return whether kernels can be compiled, without importing Numba."""
+    return find_spec("numba") is not None
+
+
+def _result_dtype(accumulator: Accumulator) -> np.dtype[Any]:
+    """Return float32 where it holds every value of the result."""
+    if accumulator.method is AccumulationMethod.INTEGER:
+        return np.dtype(np.float64)
+    if isinstance(accumulator.outer, FloatFormat):
+        return accumulator.outer.value_dtype
+    return np.dtype(np.float64)
+
+
+def _by_definition(a: _Array, b: _Array, accumulator: Accumulator, key: StreamKey | None) -> _Array:
+    """Form products block by block and sum them as the definition does."""
+    batches, m, k = a.shape
+    n = b.shape[-1]
+    out = np.zeros((batches, m, n))
+    rows = max(1, DEFINITION_BLOCK // max(1, k * n))
+    with np.errstate(invalid="ignore"):
+        for batch in range(batches):
+            right = b[batch].T.astype(np.float64)  # (n, k)
+            for start in range(0, m, rows):
+                left = a[batch, start : start + rows].astype(np.float64)
+                names = Outputs((batch * m + start + np.arange(len(left)))[:, None], np.arange(n))
+                out[batch, start : start + rows] = accumulate(
+                    left[:, None, :] * right, accumulator, key=key, outputs=names
+                )
+    return out
+
+
+def _by_kernel(
+    a: _Array, b: _Array, accumulator: Accumulator, choice: PathChoice, threads: int
+) -> _Array:
+    """Run the compiled block product over all tasks."""
+    from accelsim.numerics.kernels.block import multiply_tasks
+
+    wide = choice.name is PathName.GENERAL
+    dtype = np.dtype(np.float64 if wide else np.float32)
+    lanes = _BYTES_PER_VECTOR // dtype.itemsize
+    left = np.ascontiguousarray(a, dtype)
+    panels = _pack(b, dtype, lanes)
+    batches, m, k = left.shape
+    n = b.shape[-1]
+    out = np.zeros((batches, m, panels.shape[1] * lanes), dtype)
+    tasks = batches * panels.shape[1] * -(-m // _ROWS_PER_TASK)
+    chunk = accumulator.chunk_length(k)
+
+    def work(bounds: tuple[int, int]) -> None:
+        multiply_tasks(choice.inner, choice.outer, left, panels, out, chunk, *bounds)
+
+    pieces = min(tasks, threads * TASKS_PER_THREAD if threads > 1 else 1)
+    borders = [tasks * i // pieces for i in range(pieces + 1)]
+    bounds = list(zip(borders[:-1], borders[1:], strict=True))
+    if threads == 1:
+        work(bounds[0])
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(work, bounds))
+    return out[..., :n]
+
+
+def _pack(b: _Array, dtype: np.dtype[Any], lanes: int) -> _Array:
+    """Cut B into panels: (batch, k, n) -> (batch, panels, k, lanes), padded with zeros."""
+    batches, k, n = b.shape
+    panels = -(-n // lanes)
+    packed = np.zeros((batches, panels, k, lanes), dtype)
+    whole = n // lanes
+    packed[:, :whole] = b[..., : whole * lanes].reshape(batches, k, whole, lanes).swapaxes(1, 2)
+    if whole < panels:
+        packed[:, whole, :, : n - whole * lanes] = b[..., whole * lanes :]
+    return packed
+
+
+def _repair(
+    out: _Array, a: _Array, b: _Array, accumulator: Accumulator, choice: PathChoice
+) -> None:
+    """Compute poisoned outputs again by the definition."""
+    if not (isinstance(choice.inner, tuple) and _is_poisoned(choice)):
+        return
+    batch, row, column = np.nonzero(~np.isfinite(out))
+    block = max(1, DEFINITION_BLOCK // a.shape[-1])
+    for start in range(0, batch.size, block):
+        at = slice(start, start + block)
+        left = a[batch[at], row[at]].astype(np.float64)
+        right = b[batch[at], :, column[at]].astype(np.float64)
+        out[batch[at], row[at], column[at]] = accumulate(left * right, accumulator)
+
+
+def _is_poisoned(choice: PathChoice) -> bool:
+    """Return whether the kernels mark overflow instead of following the format."""
+    from accelsim.numerics.rules import Poisoned, Rule32
+
+    return any(
+        isinstance(rule, Rule32) and isinstance(rule.bound, Poisoned)
+        for rule in (choice.inner, choice.outer)
+    )

@@ -1,0 +1,360 @@
+"""Which code computes a matrix product, and the proof that it may.
+
+Every path gives the bits of the definition, `accelsim.numerics.accumulate`. The
+general one does so for any float operands and formats. A faster one is taken
+only if its conditions follow from facts about the operands:
+
+(a) every product is exact in float32;
+(b) products and sums have at most p significant bits, p <= 11, so that rounding
+    to 24 bits first does no harm (24 >= 2 p + 2);
+(c) every product is a multiple of the smallest step of the accumulator, so that
+    no sum falls between subnormals;
+(d) no sum overflows. A rounded addition of P grows a sum by at most 2 P (a step
+    of less than half an ulp is lost, a longer one is rounded by at most itself);
+    twice over, for the two levels: 4 k max|a| max|b| <= the largest number.
+
+References
+----------
+S. Figueroa, "When is double rounding innocuous?", SIGNUM Newsletter 30 (1995): (b).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from accelsim.formats import (
+    FloatFormat,
+    NumberFormat,
+    Overflow,
+    Rounding,
+    Specials,
+    Subnormals,
+)
+from accelsim.formats.plan import make_plan
+from accelsim.numerics import rules
+from accelsim.numerics.operands import OperandFacts, ProductFacts
+from accelsim.precision import AccumulationMethod, Accumulator, PairRule
+
+#: Significant bits and exponent range of float32.
+FLOAT32_BITS = 24
+FLOAT32_MIN_EXPONENT = -126
+FLOAT32_MIN_LSB = -149
+FLOAT32_LIMIT = 2.0**127
+#: Most significant bits of a sum in a float32 carrier: 24 >= 2 p + 2.
+CARRIER32_MAX_PRECISION = 11
+#: Products outside 2**-900 .. 2**900 are refused: float64 must hold them exactly.
+FLOAT64_SAFE_EXPONENT = 900
+
+
+class PathName(StrEnum):
+    """The ways to compute a matrix product."""
+
+    #: Float32 carrier, nearest-even by splitting; overflow impossible.
+    FAST = "fast"
+    #: As fast, clamped or poisoned at the largest number.
+    BOUNDED = "bounded"
+    #: Float32 carrier, nearest-even on the format's own subnormal grid.
+    GRID = "grid"
+    #: Float32 carrier, ties away from zero.
+    AWAY = "away"
+    #: Float32 itself, in order.
+    ORDERED = "ordered"
+    #: Float64 carrier, stochastic, sums exact before rounding.
+    STOCHASTIC = "stochastic"
+    #: Float64 carrier with a sticky bit: any format and rounding.
+    GENERAL = "general"
+    #: The NumPy definition.
+    DEFINITION = "definition"
+
+
+@dataclass(frozen=True, slots=True)
+class PathChoice:
+    """Which path computes a product, and why no faster one does.
+
+    Parameters
+    ----------
+    name : PathName
+        The path.
+    reasons : tuple of str
+        What was proved, and what kept faster paths away.
+    inner, outer : Rule, optional
+        The constants of the kernels; None for paths that need none.
+    """
+
+    name: PathName
+    reasons: tuple[str, ...]
+    inner: rules.Rule | None = None
+    outer: rules.Rule | None = None
+
+
+def explain_path(
+    a_format: NumberFormat | OperandFacts,
+    b_format: NumberFormat | OperandFacts,
+    accumulator: Accumulator,
+    *,
+    amax_a: float | None = None,
+    amax_b: float | None = None,
+    k: int,
+) -> PathChoice:
+    """Say which path would run for operands of two formats, and why.
+
+    Parameters
+    ----------
+    a_format, b_format : NumberFormat or OperandFacts
+        What the operands are known to be.
+    accumulator : Accumulator
+        How products are summed.
+    amax_a, amax_b : float, optional
+        Largest magnitudes, if known to be below those of the formats.
+    k : int
+        Length of the reduction.
+
+    Examples
+    --------
+    >>> from accelsim.formats import get_format
+    >>> fp8, acc = get_format("fp8_e5m2"), Accumulator(format="fp16_e6m9", chunk_size=64)
+    >>> str(explain_path(fp8, fp8, acc, amax_a=8.0, amax_b=8.0, k=1024).name)
+    'fast'
+    >>> str(explain_path(fp8, fp8, acc, k=1024).name)
+    'bounded'
+    """
+    facts_a = _facts(a_format, amax_a)
+    facts_b = _facts(b_format, amax_b)
+    if facts_a is None or facts_b is None:
+        return PathChoice(PathName.DEFINITION, ("an operand is not of a float format",))
+    return choose_path(ProductFacts.of(facts_a, facts_b, k), accumulator)
+
+
+def _facts(source: NumberFormat | OperandFacts, amax: float | None) -> OperandFacts | None:
+    if isinstance(source, OperandFacts):
+        return source
+    return OperandFacts.of_format(source, amax=amax)
+
+
+def choose_path(products: ProductFacts, accumulator: Accumulator) -> PathChoice:
+    """Pick the fastest path whose conditions hold; reasons say what did not."""
+    obstacle = _definition_only(products, accumulator)
+    if obstacle:
+        return PathChoice(PathName.DEFINITION, (obstacle,))
+    inner, outer = accumulator.inner, accumulator.outer
+    assert isinstance(inner, FloatFormat)
+    assert isinstance(outer, FloatFormat)
+    roundings = {accumulator.rounding, accumulator.resolved_outer_rounding}
+    if Rounding.STOCHASTIC in roundings:
+        return PathChoice(PathName.DEFINITION, ("stochastic rounding",))
+    if _is_float32(inner) and _is_float32(outer) and not accumulator.saturate:
+        if roundings == {Rounding.NEAREST_EVEN}:
+            reason = "both accumulators are float32: one fused multiply-add rounds as they do"
+            unused = rules.Ordered32(np.float32(0.0))
+            return PathChoice(PathName.ORDERED, (reason,), unused, unused)
+    obstacle = _no_carrier32(products, accumulator, inner, outer)
+    if not obstacle and roundings == {Rounding.NEAREST_EVEN}:
+        return _nearest_even(products, accumulator, inner, outer)
+    if not obstacle and roundings == {Rounding.NEAREST_AWAY}:
+        choice = _away(products, accumulator, inner, outer)
+        if choice is not None:
+            return choice
+        obstacle = "ties away from zero needs (c) where underflow is gradual"
+    elif not obstacle:
+        obstacle = "the roundings have no float32 kernel"
+    return _general(accumulator, inner, outer, obstacle)
+
+
+def _definition_only(products: ProductFacts, accumulator: Accumulator) -> str:
+    """Return why only the definition can compute this, or nothing."""
+    if accumulator.method is not AccumulationMethod.SEQUENTIAL:
+        return f"method {accumulator.method} has no kernel"
+    if accumulator.pair is PairRule.FUSED and accumulator.pair_size > 1:
+        return "fused products have no kernel"
+    for fmt in (accumulator.inner, accumulator.outer):
+        if not isinstance(fmt, FloatFormat) or not fmt.signed or not fmt.has_zero:
+            return f"{fmt.name} is not a signed float format"
+    if accumulator.product is not None and not _holds(accumulator.product, products):
+        return f"products are rounded to {accumulator.product.name} first"
+    return ""
+
+
+def _holds(fmt: NumberFormat, products: ProductFacts) -> bool:
+    """Return whether every product is a finite member of `fmt` already."""
+    return (
+        isinstance(fmt, FloatFormat)
+        and fmt.signed
+        and fmt.signed_zero
+        and fmt.has_subnormals
+        and products.finite
+        and products.significant_bits <= fmt.precision
+        and products.lsb_exponent >= _quantum_exponent(fmt)
+        and products.largest <= fmt.max_finite
+    )
+
+
+def _is_float32(fmt: FloatFormat) -> bool:
+    """Return whether `fmt` is IEEE binary32 under another or its own name."""
+    return (fmt.exponent_bits, fmt.mantissa_bits, fmt.bias) == (8, 23, 127) and (
+        fmt.specials is Specials.IEEE
+        and fmt.subnormals is Subnormals.GRADUAL
+        and fmt.signed_zero
+        and fmt.overflow is Overflow.TO_INFINITY
+    )
+
+
+def _quantum_exponent(fmt: FloatFormat) -> int:
+    return fmt.emin - fmt.mantissa_bits
+
+
+def _no_carrier32(
+    products: ProductFacts, accumulator: Accumulator, inner: FloatFormat, outer: FloatFormat
+) -> str:
+    """Return which of (a), (b) fails, or what else keeps float32 away, or nothing."""
+    if not products.finite:
+        return "an operand is not finite"
+    reach = max(inner.max_finite, outer.max_finite) + products.largest
+    scale = 2.0 ** (FLOAT32_BITS - min(inner.precision, outer.precision) + 2)
+    if max(inner.precision, outer.precision) > CARRIER32_MAX_PRECISION:
+        return f"(b) more than {CARRIER32_MAX_PRECISION} significant bits in an accumulator"
+    if products.significant_bits > min(inner.precision, FLOAT32_BITS):
+        return f"(b) products have up to {products.significant_bits} significant bits"
+    if inner.precision > outer.precision:
+        return "(b) chunk sums have more significant bits than the outer accumulator"
+    if products.lsb_exponent < FLOAT32_MIN_LSB or products.largest >= FLOAT32_LIMIT:
+        return "(a) products leave the range of float32"
+    if reach * scale >= FLOAT32_LIMIT:
+        return "the rounding constants would leave the range of float32"
+    if _quantum_exponent(inner) < _quantum_exponent(outer):
+        return "chunk sums can underflow in the outer accumulator"
+    return ""
+
+
+def _overflow_impossible(products: ProductFacts, inner: FloatFormat, outer: FloatFormat) -> bool:
+    """Return whether (d) holds."""
+    reach = 4.0 * products.k * products.largest
+    return reach <= min(inner.max_finite, outer.max_finite)
+
+
+def _bound(fmt: FloatFormat, accumulator: Accumulator, safe: bool) -> rules.Bound:
+    """Return what happens to a sum beyond the largest number."""
+    if safe:
+        return rules.Unbounded(np.float32(0.0))
+    clamps = fmt.overflow is Overflow.SATURATE or not (fmt.has_infinity or fmt.has_nan)
+    if accumulator.saturate or clamps:
+        return rules.Clamped(np.float32(fmt.max_finite))
+    return rules.Poisoned(np.float32(fmt.max_finite))
+
+
+def _nearest_even(
+    products: ProductFacts, accumulator: Accumulator, inner: FloatFormat, outer: FloatFormat
+) -> PathChoice:
+    """Choose among the nearest-even kernels with a float32 carrier."""
+    safe = _overflow_impossible(products, inner, outer)
+    reasons = ["(a) and (b) hold"]
+    reasons.append("(d) holds" if safe else "(d) fails: a sum could overflow")
+    gradual = inner.has_subnormals and outer.has_subnormals
+    floor = max(_smallest_exponent(inner), _smallest_exponent(outer))
+    inner_bound = _bound(inner, accumulator, safe)
+    outer_bound = _bound(outer, accumulator, safe)
+    if products.lsb_exponent >= floor:
+        name = PathName.FAST if safe else PathName.BOUNDED
+        reasons.append("(c) holds")
+        return PathChoice(
+            name,
+            tuple(reasons),
+            rules.Rule32(_split(inner), inner_bound),
+            rules.Rule32(_split(outer), outer_bound),
+        )
+    reasons.append("(c) fails: a product is finer than the smallest step")
+    if not gradual or products.lsb_exponent < inner.emin - (FLOAT32_BITS - 1):
+        return _general(accumulator, inner, outer, reasons[-1])
+    return PathChoice(
+        PathName.GRID,
+        tuple(reasons),
+        rules.Rule32(_grid(inner), inner_bound),
+        rules.Rule32(_grid(outer), outer_bound),
+    )
+
+
+def _smallest_exponent(fmt: FloatFormat) -> int:
+    """Return e such that multiples of 2**e never underflow: they need no rounding near zero."""
+    if fmt.has_subnormals:
+        return _quantum_exponent(fmt)
+    return math.ceil(math.log2(fmt.min_positive))
+
+
+def _split(fmt: FloatFormat) -> rules.Split:
+    return rules.Split(np.float32(2.0 ** (FLOAT32_BITS - fmt.precision) + 1.0))
+
+
+def _grid(fmt: FloatFormat) -> rules.Grid:
+    scale = 1.5 * 2.0 ** (FLOAT32_BITS - fmt.precision)
+    return rules.Grid(np.float32(scale), np.float32(scale * 2.0**fmt.emin))
+
+
+def _away(
+    products: ProductFacts, accumulator: Accumulator, inner: FloatFormat, outer: FloatFormat
+) -> PathChoice | None:
+    """Return the ties-away kernel if its conditions hold."""
+    if products.lsb_exponent < FLOAT32_MIN_EXPONENT:
+        return None
+    safe = _overflow_impossible(products, inner, outer)
+    roundings = []
+    for fmt in (inner, outer):
+        cut = FLOAT32_BITS - fmt.precision
+        half_ulp, keep = np.int32(1 << (cut - 1)), np.int32(-(1 << cut))
+        if products.lsb_exponent >= _smallest_exponent(fmt):
+            roundings.append(rules.Away(half_ulp, keep))
+        elif fmt.has_subnormals:
+            return None
+        else:
+            sign = np.int32(-(2**31) if fmt.signed_zero else 0)
+            lowest = np.float32(fmt.min_positive)
+            roundings.append(rules.AwayFlushed(half_ulp, keep, lowest, sign))
+    reasons = ("(a) and (b) hold", "(d) holds" if safe else "(d) fails: a sum could overflow")
+    return PathChoice(
+        PathName.AWAY,
+        reasons,
+        rules.Rule32(roundings[0], _bound(inner, accumulator, safe)),
+        rules.Rule32(roundings[1], _bound(outer, accumulator, safe)),
+    )
+
+
+def _general(
+    accumulator: Accumulator, inner: FloatFormat, outer: FloatFormat, obstacle: str
+) -> PathChoice:
+    """Return the general path: any float format, any rounding but stochastic."""
+    return PathChoice(
+        PathName.GENERAL,
+        (obstacle,),
+        rule64(inner, accumulator.rounding, saturate=accumulator.saturate),
+        rule64(outer, accumulator.resolved_outer_rounding, saturate=accumulator.saturate),
+    )
+
+
+def rule64(fmt: FloatFormat, rounding: Rounding, *, saturate: bool) -> rules.Rule:
+    """Return the constants of the float64 rounding into `fmt`."""
+    plan = make_plan(fmt, rounding, Overflow.SATURATE if saturate else fmt.overflow)
+    emin = float(plan.grid_emin)
+    scale = 1.5 * 2.0 ** (52 - fmt.mantissa_bits)
+    base = rules.Nearest64(
+        scale=np.float64(scale),
+        smallest=np.float64(math.ldexp(scale, int(emin))),
+        min_positive=np.float64(plan.min_positive),
+        max_finite=np.float64(plan.max_finite),
+        over_positive=np.float64(plan.over_positive),
+        over_negative=np.float64(plan.over_negative),
+        infinity_positive=np.float64(plan.infinity_positive),
+        infinity_negative=np.float64(plan.infinity_negative),
+        keeps_negative_zero=np.int64(-1 if fmt.signed_zero else 2**63 - 1),
+    )
+    if rounding is Rounding.NEAREST_EVEN:
+        return base
+    spacing = 2.0**-fmt.mantissa_bits
+    return rules.Threshold64(
+        base=base,
+        spacing_scale=np.float64(spacing),
+        spacing_min=np.float64(math.ldexp(spacing, int(emin))),
+        threshold_positive=np.float64(plan.threshold_positive),
+        threshold_negative=np.float64(plan.threshold_negative),
+    )

@@ -1,0 +1,115 @@
+"""How a sum is rounded, as constants: what a kernel must know and nothing more.
+
+A rule is a named tuple. Its type says which code runs; `accelsim.numerics.paths`
+picks it and fills it in. The float32 rules are valid only under the conditions
+that are proved there; under these the sign of a zero inside a chunk is
+immaterial, and a sum that overflows is poisoned: the result is not finite, and
+that output is computed again by the definition. The float64 rules need no
+condition but exact products.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Split(NamedTuple):
+    """Nearest-even by Veltkamp's splitting: three operations, no smallest number."""
+
+    #: 2**(24 - p) + 1 for p significant bits.
+    splitter: np.float32
+
+
+class Grid(NamedTuple):
+    """Nearest-even on the format's own grid: (x + M) - M with M by binade."""
+
+    #: 1.5 * 2**(23 - m): scales a power of two to the constant that rounds its binade.
+    scale: np.float32
+    #: The constant of the lowest binade.
+    smallest: np.float32
+
+
+class Away(NamedTuple):
+    """Nearest, ties away from zero: half an ulp added to the bits, the rest cut off."""
+
+    half_ulp: np.int32
+    keep: np.int32
+
+
+class AwayFlushed(NamedTuple):
+    """As `Away`; then magnitudes below the smallest number become zero."""
+
+    half_ulp: np.int32
+    keep: np.int32
+    min_positive: np.float32
+    #: The sign bit where the format has -0, else 0.
+    zero_bits: np.int32
+
+
+class Unbounded(NamedTuple):
+    """No bound: it has been proved that no sum overflows."""
+
+    unused: np.float32
+
+
+class Clamped(NamedTuple):
+    """Saturation at the largest finite number."""
+
+    max_finite: np.float32
+
+
+class Poisoned(NamedTuple):
+    """A magnitude above the largest finite number becomes infinite."""
+
+    max_finite: np.float32
+
+
+class Rule32(NamedTuple):
+    """How a float32 carrier is rounded and bounded after each fused multiply-add."""
+
+    rounding: Any
+    bound: Any
+
+
+class Ordered32(NamedTuple):
+    """Float32 itself: one fused multiply-add per product, always with one rounding."""
+
+    unused: np.float32
+
+
+class Nearest64(NamedTuple):
+    """Any format, nearest-even, in float64 with a sticky last bit."""
+
+    #: 1.5 * 2**(52 - m).
+    scale: np.float64
+    smallest: np.float64
+    min_positive: np.float64
+    max_finite: np.float64
+    over_positive: np.float64
+    over_negative: np.float64
+    infinity_positive: np.float64
+    infinity_negative: np.float64
+    #: All ones where the format has -0, else all but the sign bit of a zero.
+    keeps_negative_zero: np.int64
+
+
+class Threshold64(NamedTuple):
+    """As `Nearest64`, for the other roundings: away from zero from a threshold on.
+
+    The threshold of the discarded fraction depends on the sign.
+    """
+
+    base: Nearest64
+    #: 2**-m: scales a power of two to the spacing of its binade.
+    spacing_scale: np.float64
+    spacing_min: np.float64
+    threshold_positive: np.float64
+    threshold_negative: np.float64
+
+
+#: Every rule that a kernel can be compiled for.
+Rule = Rule32 | Ordered32 | Nearest64 | Threshold64
+#: What may follow the rounding of a float32 rule.
+Bound = Unbounded | Clamped | Poisoned
