@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -226,10 +227,25 @@ def _run_job(job: Job, on_progress: Progress) -> RunResult:
         recipe=job.recipe,
         provenance=provenance,
         config=_resolved(job),
+        input_hashes=_hashes(job),
         numerics=job.numerics,
         seed=job.seed,
         version=__version__,
     )
+
+
+def _hashes(job: Job) -> dict[str, str]:
+    """Return the SHA-256 of everything that the run read."""
+    models = {"arch": job.chip, "recipe": job.recipe, "workload": job.workload}
+    hashes = {name: _sha256(model.model_dump_json().encode()) for name, model in models.items()}
+    for name, file in (("input", job.input), ("weights", job.weights)):
+        if file is not None and Path(file).is_file():
+            hashes[name] = _sha256(Path(file).read_bytes())
+    return hashes
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _resolved(job: Job) -> dict[str, Any]:
@@ -242,6 +258,7 @@ def _resolved(job: Job) -> dict[str, Any]:
         "numerics": job.numerics,
         "input": None if job.input is None else str(job.input),
         "weights": None if job.weights is None else str(job.weights),
+        "sha256": _hashes(job),
         "arch": job.chip.model_dump(mode="json"),
         "recipe": job.recipe.model_dump(mode="json"),
         "workload": job.workload.model_dump(mode="json"),

@@ -240,12 +240,12 @@ _show_command(
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 def check(files: tuple[str, ...]) -> int:
     """Check chip, network, recipe and cost-table files; print every problem."""
-    from accelsim import api
+    from accelsim.report.inventory import check_file
 
     faults = 0
     for file in files:
         try:
-            kind = api.check(file)
+            kind = check_file(file)
         except AccelsimError as error:
             faults += 1
             click.echo(f"accelsim: {error}", err=True)
@@ -258,10 +258,10 @@ def check(files: tuple[str, ...]) -> int:
 @click.argument("kind", required=False)
 def list_(kind: str | None) -> None:
     """List what has a name: chips, networks, recipes, formats, dataflows, cost tables."""
-    from accelsim import api
+    from accelsim.report.inventory import catalog
     from accelsim.report.tables import names_table
 
-    for title, names in api.catalog(kind).items():
+    for title, names in catalog(kind).items():
         _print_tables(names_table(title, names))
 
 
@@ -269,9 +269,9 @@ def list_(kind: str | None) -> None:
 @click.argument("kind", type=click.Choice(["arch", "workload", "recipe", "cost_table"]))
 def schema(kind: str) -> None:
     """Print the JSON Schema of a kind of file."""
-    from accelsim import api
+    from accelsim.report.inventory import schema as schema_of
 
-    _print_json(api.schema(kind))
+    _print_json(schema_of(kind))
 
 
 def _renamed(options: dict[str, Any]) -> dict[str, Any]:

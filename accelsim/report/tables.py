@@ -121,9 +121,17 @@ def means_table(comparison: Comparison) -> Table:
 
 def names_table(title: str, names: Mapping[str, str]) -> Table:
     """Return names with one line about each."""
-    table = _table(title, ("name", "what it is"))
-    for name, text in names.items():
-        table.add_row(name, text)
+    return plain_table(title, ("name", "what it is"), list(names.items()))
+
+
+def plain_table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """Return rows of words under their heads, all left-justified."""
+    table = _table(title, heads)
+    for column in table.columns:
+        column.justify = "left"
+        column.no_wrap = False
+    for row in rows:
+        table.add_row(*row)
     return table
 
 

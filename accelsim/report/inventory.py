@@ -1,0 +1,112 @@
+"""What has a name, what a file is, and the schema of every kind of file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from accelsim.arch import Chip, list_chips, load_chip
+from accelsim.config import json_schema, load_yaml
+from accelsim.cost import CostTable, list_cost_tables, load_cost_table
+from accelsim.errors import ConfigError, DataError, Problem, UnknownNameError
+from accelsim.files import list_resources
+from accelsim.formats import get_format, list_formats
+from accelsim.precision import Recipe, get_recipe, list_recipes
+from accelsim.schedule import dataflow_registry
+from accelsim.workload import Workload, load_workload
+
+#: Kinds of file by name: their model, and a key that no other kind has.
+FILE_KINDS: Mapping[str, tuple[type[BaseModel], str]] = {
+    "arch": (Chip, "mac_array"),
+    "workload": (Workload, "layers"),
+    "recipe": (Recipe, "operands"),
+    "cost_table": (CostTable, "rows"),
+}
+_LOADERS: Mapping[str, Callable[[Path], object]] = {
+    "arch": load_chip,
+    "workload": load_workload,
+    "recipe": get_recipe,
+    "cost_table": load_cost_table,
+}
+
+
+def check_file(path: str | Path) -> str:
+    """Check one file and return its kind.
+
+    The kind is told by the keys of the file: ``mac_array`` for a chip, ``layers``
+    for a network, ``operands`` for a recipe, ``rows`` for a cost table; a file that
+    says ``base:`` is of its base's kind.
+
+    Raises
+    ------
+    ConfigError
+        With every problem of the file.
+    DataError
+        If the file does not exist.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"{path}: no such file.")
+    kind = _kind_of(path)
+    _LOADERS[kind](path)
+    return kind
+
+
+def catalog(kind: str | None = None) -> dict[str, dict[str, str]]:
+    """Return, by kind, every name with one line about it.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such kind.
+    """
+    listings: dict[str, Callable[[], dict[str, str]]] = {
+        "archs": lambda: {name: load_chip(name).description for name in list_chips()},
+        "workloads": lambda: {
+            name: load_workload(name).description for name in list_resources("workloads")
+        },
+        "recipes": lambda: {name: get_recipe(name).description for name in list_recipes()},
+        "formats": lambda: {name: str(get_format(name)) for name in list_formats()},
+        "dataflows": lambda: {
+            name: first_line(dataflow.__doc__) for name, dataflow in dataflow_registry.items()
+        },
+        "cost_tables": lambda: {
+            name: load_cost_table(name).description for name in list_cost_tables()
+        },
+    }
+    if kind is None:
+        return {name: listing() for name, listing in listings.items()}
+    if kind not in listings:
+        raise UnknownNameError("kind", kind, listings)
+    return {kind: listings[kind]()}
+
+
+def schema(kind: str) -> dict[str, Any]:
+    """Return the JSON Schema of a kind of file: arch, workload, recipe or cost_table."""
+    if kind not in FILE_KINDS:
+        raise UnknownNameError("kind of file", kind, FILE_KINDS)
+    return json_schema(FILE_KINDS[kind][0])
+
+
+def first_line(text: str | None) -> str:
+    """Return the first line of a docstring, or nothing."""
+    return (text or "").strip().splitlines()[0] if text else ""
+
+
+def _kind_of(path: Path) -> str:
+    data = load_yaml(path).data
+    keys = set(data) if isinstance(data, dict) else set()
+    base = data.get("base") if isinstance(data, dict) else None
+    if isinstance(base, str) and (path.parent / base).is_file():
+        below = load_yaml(path.parent / base).data
+        keys |= set(below) if isinstance(below, dict) else set()
+    for kind, (_, mark) in FILE_KINDS.items():
+        if mark in keys:
+            return kind
+    marks = ", ".join(f"{mark} ({kind})" for kind, (_, mark) in FILE_KINDS.items())
+    raise ConfigError(
+        Problem(f"Not a file of a known kind: it has none of the keys {marks}.", file=str(path))
+    )
