@@ -1,1 +1,35 @@
-"""cost."""
+"""Cost: at what price. Action counts from the schedule, times a table with sources."""
+
+from accelsim.cost.actions import Action, ActionCounts, Component, Verb
+from accelsim.cost.area import ChipArea, chip_area
+from accelsim.cost.catalog import BUILTIN, cost_table_registry, list_cost_tables, load_cost_table
+from accelsim.cost.counting import count_actions
+from accelsim.cost.energy import EnergyReport, evaluate
+from accelsim.cost.scaling import Scaling, ScalingMethod, scale
+from accelsim.cost.table import Basis, CostRow, CostTable, UnitKind
+from accelsim.cost.traffic import OpTraffic, trace_traffic
+
+__all__ = [
+    "BUILTIN",
+    "Action",
+    "ActionCounts",
+    "Basis",
+    "ChipArea",
+    "Component",
+    "CostRow",
+    "CostTable",
+    "EnergyReport",
+    "OpTraffic",
+    "Scaling",
+    "ScalingMethod",
+    "UnitKind",
+    "Verb",
+    "chip_area",
+    "cost_table_registry",
+    "count_actions",
+    "evaluate",
+    "list_cost_tables",
+    "load_cost_table",
+    "scale",
+    "trace_traffic",
+]

@@ -1,0 +1,209 @@
+"""Counts of actions of one op, from the schedule alone.
+
+What is counted, for a GEMM on the array:
+
+* one multiplication and one addition for every position of m x n x k, padding
+  zeros included; idle elements of a ragged tile do nothing;
+* every element of the array is clocked once for each streamed vector of a pass;
+* a stationary operand is shifted down its column: the element of row r is written
+  r + 1 times; where outputs are stationary they are shifted out the same way;
+* a streamed operand is read at the edge once for every position that it feeds,
+  im2col copies included; the scratchpad is read once for every stored element
+  that a pass touches;
+* the outer accumulators add once for every chunk that ends, with one read and one
+  write of their memory; a partial sum that re-enters a column is written and read
+  once more. Where outputs are stationary, sums stay in the elements' registers.
+
+On the vector unit a GEMM is as many multiplications and additions; a vector op is
+its element visits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from accelsim.arch.chip import Chip
+from accelsim.arch.interconnect import Topology
+from accelsim.cost.actions import Action, ActionCounts, Component, Verb
+from accelsim.cost.traffic import OpTraffic
+from accelsim.schedule.mapping import Dim, Level, Stationary
+from accelsim.schedule.passes import PassGroup
+from accelsim.schedule.schedule import Block, Schedule
+from accelsim.workload.ops import VectorOp
+from accelsim.workload.views import MatrixView, View
+
+_BITS = 8
+Range = tuple[int, int]
+
+
+def count_actions(
+    work: Schedule | VectorOp, chip: Chip, traffic: OpTraffic | None = None
+) -> ActionCounts:
+    """Count what one op does.
+
+    Parameters
+    ----------
+    work : Schedule or VectorOp
+        A scheduled GEMM, or an op of the vector unit.
+    chip : Chip
+        Size of the array and shape of the interconnect.
+    traffic : OpTraffic, optional
+        Bytes that DMA and vector unit move for it, from `trace_traffic`; none if
+        left out.
+
+    Examples
+    --------
+    >>> from accelsim.arch import load_chip
+    >>> from accelsim.formats import get_format
+    >>> from accelsim.workload.ops import Phase
+    >>> fp16 = get_format("fp16_e6m9")
+    >>> relu = VectorOp("relu", "relu", Phase.FORWARD, "relu", ("x",), ("y",), 10, fp16)
+    >>> count_actions(relu, load_chip("fp8_chunk64"))
+    ActionCounts(vector_unit function relu fp16_e6m9: 10)
+    """
+    moved = _traffic_counts(traffic or OpTraffic(), chip)
+    if isinstance(work, VectorOp):
+        visits = Action(Component.VECTOR_UNIT, Verb.FUNCTION, (work.compute_format,), work.function)
+        return ActionCounts({visits: work.elements}) + moved
+    if work.mapping.fallback:
+        return _vector_gemm_counts(work) + moved
+    return _array_counts(work, chip) + moved
+
+
+def mean_hops(chip: Chip) -> float:
+    """Return the links that a byte crosses between the DRAM port and a core, on average.
+
+    The port sits on the ring beside core 0 and data takes the shorter way round;
+    a bus is crossed once.
+    """
+    if chip.interconnect.topology is Topology.BUS:
+        return 1.0
+    cores = chip.cores
+    return sum(1 + min(core, cores - core) for core in range(cores)) / cores
+
+
+def array_read_bytes(schedule: Schedule) -> int:
+    """Return the bytes that the passes of a GEMM read from the scratchpads.
+
+    Every pass reads the stored elements of its two tiles once, halo included.
+    """
+    op, elements = schedule.op, [0, 0]
+    for block in schedule.blocks():
+        m, n, k = (_pass_ranges(schedule, block, dim) for dim in (Dim.M, Dim.N, Dim.K))
+        elements[0] += block.groups * len(n) * _touched(op.a.view, m, k)
+        elements[1] += block.groups * len(m) * _touched(op.b.view, k, n)
+    bits = elements[0] * op.a.format.bits + elements[1] * op.b.format.bits
+    return -(-bits // _BITS)
+
+
+def _array_counts(schedule: Schedule, chip: Chip) -> ActionCounts:
+    op = schedule.op
+    counts: dict[Action, float] = {}
+    for action, count in _pass_actions(schedule, chip):
+        counts[action] = counts.get(action, 0) + count
+    formats = (op.a.format, op.b.format, op.accumulator.inner)
+    counts[Action(Component.MAC_ARRAY, Verb.MULTIPLY, formats)] = op.macs
+    counts[Action(Component.MAC_ARRAY, Verb.ADD, formats)] = op.macs
+    counts[Action(Component.SCRATCHPAD, Verb.READ_BYTES)] = array_read_bytes(schedule)
+    return ActionCounts(counts)
+
+
+def _vector_gemm_counts(schedule: Schedule) -> ActionCounts:
+    op = schedule.op
+    formats = (op.a.format, op.b.format, op.accumulator.inner)
+    return ActionCounts(
+        {
+            Action(Component.VECTOR_UNIT, Verb.MULTIPLY, formats): op.macs,
+            Action(Component.VECTOR_UNIT, Verb.ADD, formats): op.macs,
+            Action(Component.SCRATCHPAD, Verb.READ_BYTES): array_read_bytes(schedule),
+        }
+    )
+
+
+def _pass_actions(schedule: Schedule, chip: Chip) -> Iterator[tuple[Action, float]]:
+    """Yield the actions of every kind of pass, times how often it happens."""
+    alike: dict[tuple[int, int, int, Range], tuple[Block, int]] = {}
+    for block in schedule.blocks():
+        # A block's passes depend on its extents and on its place in k alone.
+        key = (block.groups, block.m[1] - block.m[0], block.n[1] - block.n[0], block.k)
+        first, times = alike.get(key, (block, 0))
+        alike[key] = (first, times + 1)
+    for block, times in alike.values():
+        for group in schedule.block_pattern(block).totals():
+            yield from _group_actions(schedule, chip, group, times * group.count)
+
+
+def _group_actions(
+    schedule: Schedule, chip: Chip, group: PassGroup, count: int
+) -> Iterator[tuple[Action, float]]:
+    """Yield the actions of `count` passes of one kind."""
+    clocked = count * group.vectors * chip.mac_array.pe_count
+    yield Action(Component.MAC_ARRAY, Verb.CLOCK), clocked
+    yield from ((action, count * n) for action, n in _shifts(schedule, group))
+    yield from ((action, count * n) for action, n in _edge(schedule, group))
+    if schedule.mapping.stationary is not Stationary.OUTPUT:
+        yield from ((action, count * n) for action, n in _outer(schedule, group))
+    else:
+        add = Action(Component.ACCUMULATOR, Verb.ADD, (schedule.op.accumulator.outer,))
+        yield add, count * group.outer_adds * group.m * group.n
+
+
+def _shifts(schedule: Schedule, group: PassGroup) -> Iterator[tuple[Action, int]]:
+    """Yield the register writes that bring a tile to its place, or out of it."""
+    op, mapping = schedule.op, schedule.mapping
+    triangle = group.rows_used * (group.rows_used + 1) // 2
+    if mapping.stationary is Stationary.OUTPUT:
+        bits = op.accumulator.outer.bits if group.k_last else 0
+    else:
+        operand = op.b if mapping.stationary is Stationary.WEIGHT else op.a
+        bits = operand.format.bits * mapping.k_per_pe
+    yield Action(Component.MAC_ARRAY, Verb.PRELOAD_BITS), triangle * group.cols_used * bits
+
+
+def _edge(schedule: Schedule, group: PassGroup) -> Iterator[tuple[Action, int]]:
+    """Yield the streamed operand bits that enter the array."""
+    op, stationary = schedule.op, schedule.mapping.stationary
+    bits = 0
+    if stationary is not Stationary.INPUT:
+        bits += group.m * group.k * op.a.format.bits
+    if stationary is not Stationary.WEIGHT:
+        bits += group.n * group.k * op.b.format.bits
+    yield Action(Component.MAC_ARRAY, Verb.EDGE_BITS), bits
+
+
+def _outer(schedule: Schedule, group: PassGroup) -> Iterator[tuple[Action, int]]:
+    """Yield outer additions and the traffic of the accumulator memory."""
+    accumulator, outputs = schedule.op.accumulator, group.m * group.n
+    adds = group.outer_adds * outputs
+    back = outputs if group.recirculates else 0
+    moved = adds * accumulator.outer.bits + back * accumulator.inner.bits
+    yield Action(Component.ACCUMULATOR, Verb.ADD, (accumulator.outer,)), adds
+    yield Action(Component.ACCUMULATOR, Verb.READ_BYTES), moved // _BITS
+    yield Action(Component.ACCUMULATOR, Verb.WRITE_BYTES), moved // _BITS
+
+
+def _traffic_counts(traffic: OpTraffic, chip: Chip) -> ActionCounts:
+    return ActionCounts(
+        {
+            Action(Component.DRAM, Verb.READ_BYTES): traffic.dram_read_bytes,
+            Action(Component.DRAM, Verb.WRITE_BYTES): traffic.dram_write_bytes,
+            Action(Component.INTERCONNECT, Verb.BYTE_HOPS): traffic.link_bytes * mean_hops(chip),
+            Action(Component.SCRATCHPAD, Verb.READ_BYTES): traffic.scratchpad_read_bytes,
+            Action(Component.SCRATCHPAD, Verb.WRITE_BYTES): traffic.scratchpad_write_bytes,
+        }
+    )
+
+
+def _pass_ranges(schedule: Schedule, block: Block, dim: Dim) -> tuple[Range, ...]:
+    start, stop = block.range(dim)
+    tile = schedule.mapping.tile(Level.PASS, dim) or max(1, stop - start)
+    return tuple((at, min(at + tile, stop)) for at in range(start, stop, tile))
+
+
+def _touched(view: View, rows: tuple[Range, ...], columns: tuple[Range, ...]) -> int:
+    """Return the stored elements that all tiles of a grid touch, each tile by itself."""
+    if not rows or not columns:
+        return 0
+    if isinstance(view, MatrixView):  # no halo: the tiles add up to the whole
+        return (rows[-1][1] - rows[0][0]) * (columns[-1][1] - columns[0][0])
+    return sum(view.footprint(r, c) for r in rows for c in columns)

@@ -1,0 +1,146 @@
+"""Bytes that every op of a trace moves, added up from the schedule's own traffic.
+
+`accelsim.schedule.traffic` decides what moves; this file only attributes it: the
+operands and partial sums of a group's blocks to its first op, what a fused op
+reads beside its producer's stream to that op, and every stored tensor to the op
+that made it. So the sum over ops is the sum over transfers, each counted once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from accelsim.arch.chip import Chip
+from accelsim.schedule.schedule import Schedule
+from accelsim.schedule.traffic import (
+    Place,
+    Transfer,
+    block_traffic,
+    group_transfer,
+    op_groups,
+    place_tensors,
+    stored_outputs,
+)
+from accelsim.workload.ops import Gemm, Op, TensorInfo
+
+
+@dataclass(frozen=True, slots=True)
+class OpTraffic:
+    """Bytes that one op moves into and out of the scratchpads.
+
+    Parameters
+    ----------
+    dram_read_bytes, dram_write_bytes : int
+        Over the DRAM port.
+    link_bytes : int
+        Over the interconnect, both ways, the DRAM bytes among them where there are
+        several cores.
+    scratchpad_read_bytes, scratchpad_write_bytes : int
+        By DMA and vector unit; what the array reads during its passes is not in it.
+    """
+
+    dram_read_bytes: int = 0
+    dram_write_bytes: int = 0
+    link_bytes: int = 0
+    scratchpad_read_bytes: int = 0
+    scratchpad_write_bytes: int = 0
+
+    def __add__(self, other: OpTraffic) -> OpTraffic:
+        """Return both together."""
+        return OpTraffic(
+            self.dram_read_bytes + other.dram_read_bytes,
+            self.dram_write_bytes + other.dram_write_bytes,
+            self.link_bytes + other.link_bytes,
+            self.scratchpad_read_bytes + other.scratchpad_read_bytes,
+            self.scratchpad_write_bytes + other.scratchpad_write_bytes,
+        )
+
+
+def trace_traffic(
+    ops: Sequence[Op],
+    tensors: Mapping[str, TensorInfo],
+    *,
+    outputs: Sequence[str],
+    chip: Chip,
+    schedules: Mapping[str, Schedule],
+) -> dict[str, OpTraffic]:
+    """Return the traffic of every op of a trace, by name.
+
+    Parameters
+    ----------
+    ops : sequence of Op
+        The trace.
+    tensors : mapping from str to TensorInfo
+        Its tensors.
+    outputs : sequence of str
+        Tensors that the trace gives out.
+    chip : Chip
+        The chip.
+    schedules : mapping from str to Schedule
+        By name of the GEMM.
+    """
+    groups = op_groups(ops)
+    places = place_tensors(groups, tensors, outputs=outputs, chip=chip, schedules=schedules)
+    traffic: dict[str, OpTraffic] = {}
+    for group, stored in zip(groups, stored_outputs(groups, outputs), strict=True):
+        made: set[str] = set()
+        for op in group.ops:
+            moved = OpTraffic()
+            for part in _reads(op, made, tensors, places, chip, schedules):
+                moved = moved + part
+            mine = [name for name in _makes(op) if name in stored]
+            written = group_transfer(mine, tensors, places=places, cores=chip.cores)
+            stored_bytes = sum(tensors[name].stored_bytes for name in mine)
+            traffic[op.name] = moved + _write(written, stored_bytes)
+            made.update(_makes(op))
+    return traffic
+
+
+def _reads(
+    op: Op,
+    made: set[str],
+    tensors: Mapping[str, TensorInfo],
+    places: Mapping[str, Place],
+    chip: Chip,
+    schedules: Mapping[str, Schedule],
+) -> Iterator[OpTraffic]:
+    if isinstance(op, Gemm):
+        yield from _gemm_reads(schedules[op.name], places)
+        return
+    names = [name for name in dict.fromkeys(op.inputs) if name not in made]
+    loaded = group_transfer(names, tensors, places=places, cores=chip.cores)
+    size = sum(tensors[name].stored_bytes for name in names)
+    # Loaded into the scratchpad where it was not there, then read by the vector unit.
+    yield _load(loaded)
+    yield OpTraffic(scratchpad_read_bytes=size)
+
+
+def _gemm_reads(schedule: Schedule, places: Mapping[str, Place]) -> Iterator[OpTraffic]:
+    for block in block_traffic(schedule, places=places):
+        yield _load(block.a + block.b + block.psum_read)
+        spilled = block.psum_write
+        yield _write(spilled, spilled.dram_bytes)
+
+
+def _load(transfer: Transfer) -> OpTraffic:
+    """Return the traffic of bringing bytes into a scratchpad, from DRAM or another core."""
+    return OpTraffic(
+        dram_read_bytes=transfer.dram_bytes,
+        link_bytes=transfer.link_bytes,
+        scratchpad_write_bytes=max(transfer.dram_bytes, transfer.link_bytes),
+    )
+
+
+def _write(transfer: Transfer, stored_bytes: int) -> OpTraffic:
+    """Return the traffic of storing bytes: into the scratchpad, and on to DRAM where they live."""
+    return OpTraffic(
+        dram_write_bytes=transfer.dram_bytes,
+        link_bytes=transfer.link_bytes,
+        scratchpad_read_bytes=transfer.dram_bytes,
+        scratchpad_write_bytes=stored_bytes,
+    )
+
+
+def _makes(op: Op) -> tuple[str, ...]:
+    return (op.out.tensor,) if isinstance(op, Gemm) else op.outputs

@@ -1,0 +1,308 @@
+"""The price of one arithmetic unit: its own row where the table has one, else the model.
+
+The order is always the same: a row of the unit itself; for a processing element
+the sum of a multiplier's and an adder's row; the gate model fitted to the table.
+Each price says which of them it came from. A table too small to fit a model
+prices what it lists and refuses the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NoReturn
+
+from accelsim.cost.gate_model import (
+    Amounts,
+    GateModel,
+    Term,
+    adder_amounts,
+    fit_gate_model,
+    multiplier_amounts,
+    pe_amounts,
+)
+from accelsim.cost.shapes import FormatShape, merge, shape_of
+from accelsim.cost.table import Basis, CostRow, CostTable, UnitKind, UnitVariant
+from accelsim.errors import UnsupportedError
+
+Shapes = frozenset[FormatShape]
+
+#: A rounding to another format as a share of an adder of the wider one: the rounder
+#: and half of the normaliser, without aligner and carry chain. Our choice.
+CONVERTER_SHARE_OF_ADDER = 1 / 3
+#: Gates of one bit of a linear-feedback shift register, beside its flip-flop, as full adders.
+_LFSR_BIT_ADDERS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class UnitCost:
+    """Price of one unit at the table's node.
+
+    Parameters
+    ----------
+    label : str
+        What it is, for people.
+    area_um2 : float
+        Cell area, registers included.
+    energy_pj : float
+        Switching energy of one action, without the clock.
+    clock_pj : float
+        Energy of the clock pins of its registers in one cycle.
+    leakage_uw : float
+        Leakage power.
+    register_bits : int
+        Flip-flops.
+    basis : Basis
+        Where the area came from.
+    energy_basis : Basis
+        Where the energy came from.
+    """
+
+    label: str
+    area_um2: float
+    energy_pj: float
+    clock_pj: float
+    leakage_uw: float
+    register_bits: int
+    basis: Basis
+    energy_basis: Basis
+
+
+@dataclass(frozen=True, slots=True)
+class MacEnergy:
+    """Switching energy of one multiply-accumulate, by half."""
+
+    multiply_pj: float
+    add_pj: float
+    basis: Basis
+
+
+@dataclass(frozen=True, slots=True)
+class UnitPrices:
+    """Prices of arithmetic units from one table.
+
+    Parameters
+    ----------
+    table : CostTable
+        The rows.
+    model : GateModel or None
+        Fitted to them; None where there are too few.
+
+    Examples
+    --------
+    >>> from accelsim.cost.catalog import load_cost_table
+    >>> prices = unit_prices(load_cost_table("synth45"))
+    >>> e5m2, fp16 = shapes_of("fp8_e5m2"), shapes_of("fp16_e6m9")
+    >>> prices.pe(e5m2, fp16).area_um2
+    946.96
+    >>> prices.pe(shapes_of("fp8_e3m4"), fp16).basis
+    <Basis.FITTED: 'fitted'>
+    """
+
+    table: CostTable
+    model: GateModel | None
+
+    def pe(self, operands: Shapes, accumulator: Shapes, *, flush: bool = False) -> UnitCost:
+        """Return a processing element: registers, multiplier, adder to `accumulator`."""
+        total = merge(accumulator)
+        label = f"pe {_names(operands)} + {total}"
+        row = self._pe_row(operands, total, flush=flush)
+        if row is not None:
+            amounts = self._pe_amounts(operands, total, row.variant)
+            return self._from_row(row, label, amounts)
+        if self.model is None:
+            return self._composed_pe(operands, total, label)
+        variant = UnitVariant.FLUSH if flush else UnitVariant.PLAIN
+        operand = merge(operands)
+        registers = 2 * max(shape.bits for shape in operands) + total.bits
+        return self._fitted(
+            label, pe_amounts(operand, operand, total, variant=variant), registers=registers
+        )
+
+    def mac(self, operands: Shapes, accumulator: Shapes, *, flush: bool = False) -> MacEnergy:
+        """Return the energy of one multiply-accumulate of `pe`, split in its halves.
+
+        The share of the multiplier is the gate model's where there is one: a
+        synthesis run prices the element as a whole.
+        """
+        whole = self.pe(operands, accumulator, flush=flush)
+        if self.model is None or not self.model.energy_pj:
+            multiply = self.multiplier(operands).energy_pj
+            return MacEnergy(multiply, whole.energy_pj - multiply, whole.energy_basis)
+        operand, total = merge(operands), merge(accumulator)
+        first = self.model.energy(multiplier_amounts(operand, operand))
+        second = self.model.energy(adder_amounts(total, addend_bits=2 * operand.significand_bits))
+        multiply = whole.energy_pj * first / (first + second)
+        return MacEnergy(multiply, whole.energy_pj - multiply, whole.energy_basis)
+
+    def multiplier(self, operands: Shapes) -> UnitCost:
+        """Return a multiplier of any two of the operand formats; no registers."""
+        label = f"multiplier {_names(operands)}"
+        row = self.table.find(UnitKind.MULTIPLIER, operands)
+        operand = merge(operands)
+        amounts = multiplier_amounts(operand, operand)
+        return self._row_or_fitted(row, label, amounts)
+
+    def adder(self, total: FormatShape) -> UnitCost:
+        """Return an adder of two numbers of one format; no registers."""
+        row = self.table.find(UnitKind.ADDER, frozenset({total}))
+        return self._row_or_fitted(row, f"adder {total}", adder_amounts(total))
+
+    def converter(self, wide: FormatShape) -> UnitCost:
+        """Return a rounding unit from a format of shape `wide` to a narrower one."""
+        return _part(self.adder(wide), f"converter from {wide}", CONVERTER_SHARE_OF_ADDER)
+
+    def stochastic_rounder(self, wide: FormatShape, *, random_bits: int) -> UnitCost:
+        """Return a rounding unit with its own random bits.
+
+        A converter, an integer adder of `random_bits` and a shift register of as
+        many bits that steps every cycle.
+        """
+        plain = self.converter(wide)
+        amounts: Amounts = {Term.PRODUCT: random_bits * (1 + _LFSR_BIT_ADDERS)}
+        extra = self._fitted("random bits", amounts, registers=random_bits)
+        return _sum(f"stochastic rounder from {wide}", (plain, extra))
+
+    def statistics_unit(self, fmt: FormatShape) -> UnitCost:
+        """Return the unit that gathers mean and maximum of log2 |x| over a tensor.
+
+        The logarithm is a converter and a table-interpolating multiplier of the
+        format's significand; mean and maximum are an adder and a comparator of the
+        same format, with a register each.
+        """
+        adder = self.adder(fmt)
+        parts = (
+            self.converter(fmt),
+            self.multiplier(frozenset({fmt})),
+            adder,
+            adder,
+            self.register(2 * fmt.bits),
+        )
+        return _sum(f"log statistics of {fmt}", parts)
+
+    def register(self, bits: int) -> UnitCost:
+        """Return `bits` flip-flops."""
+        row = self.table.find(UnitKind.REGISTER_BIT)
+        if row is None or row.area_um2 is None:
+            self._refuse("a register")
+        leak = self.model.leakage_uw_per_um2 if self.model else 0.0
+        return UnitCost(
+            label=f"{bits} register bits",
+            area_um2=bits * row.area_um2,
+            energy_pj=0.0,
+            clock_pj=bits * (row.energy_pj or 0.0),
+            leakage_uw=bits * row.area_um2 * leak,
+            register_bits=bits,
+            basis=row.basis,
+            energy_basis=row.basis,
+        )
+
+    def _pe_row(self, operands: Shapes, total: FormatShape, *, flush: bool) -> CostRow | None:
+        wanted = (UnitVariant.FLUSH, UnitVariant.PLAIN) if flush else (UnitVariant.PLAIN,)
+        for variant in wanted:
+            row = self.table.find(UnitKind.PE, operands, accumulator=total, variant=variant)
+            if row is not None:
+                return row
+        return None
+
+    def _pe_amounts(self, operands: Shapes, total: FormatShape, variant: UnitVariant) -> Amounts:
+        operand = merge(operands)
+        return pe_amounts(operand, operand, total, variant=variant)
+
+    def _row_or_fitted(self, row: CostRow | None, label: str, amounts: Amounts) -> UnitCost:
+        if row is not None:
+            return self._from_row(row, label, amounts)
+        return self._fitted(label, amounts)
+
+    def _from_row(self, row: CostRow, label: str, amounts: Amounts) -> UnitCost:
+        registers = row.register_bits or 0
+        energy, energy_basis = row.energy_pj, row.basis
+        if energy is None:
+            if self.model is None:
+                self._refuse(f"the energy of {label}")
+            energy, energy_basis = self.model.energy(amounts), Basis.FITTED
+        area = row.area_um2
+        if area is None:
+            if self.model is None:
+                self._refuse(f"the area of {label}")
+            area = self.model.area(amounts, register_bits=registers)
+        clock = row.clock_energy_pj
+        if clock is None:
+            clock = registers * (self.model.register_clock_pj if self.model else 0.0)
+        leak = row.leakage_uw
+        if leak is None:
+            leak = area * (self.model.leakage_uw_per_um2 if self.model else 0.0)
+        return UnitCost(label, area, energy, clock, leak, registers, row.basis, energy_basis)
+
+    def _fitted(self, label: str, amounts: Amounts, *, registers: int = 0) -> UnitCost:
+        if self.model is None:
+            self._refuse(label)
+        area = self.model.area(amounts, register_bits=registers)
+        return UnitCost(
+            label=label,
+            area_um2=area,
+            energy_pj=self.model.energy(amounts),
+            clock_pj=registers * self.model.register_clock_pj,
+            leakage_uw=area * self.model.leakage_uw_per_um2,
+            register_bits=registers,
+            basis=Basis.FITTED,
+            energy_basis=Basis.FITTED,
+        )
+
+    def _composed_pe(self, operands: Shapes, total: FormatShape, label: str) -> UnitCost:
+        return _sum(label, (self.multiplier(operands), self.adder(total)))
+
+    def _refuse(self, what: str) -> NoReturn:
+        units = sorted({f"{row.unit} {' '.join(row.operands)}".strip() for row in self.table.rows})
+        raise UnsupportedError(
+            f"The cost table {self.table.name!r} does not price {what}, and has too few measured"
+            f" units to derive it.\n  It prices: {', '.join(units)}.\n"
+            "  Add a row for it, or name another table, such as synth45, in cost_table."
+        )
+
+
+def unit_prices(table: CostTable) -> UnitPrices:
+    """Return the unit prices of a table, with a gate model where its rows can carry one."""
+    try:
+        model = fit_gate_model(table)
+    except UnsupportedError:
+        return UnitPrices(table, None)
+    return UnitPrices(table, model)
+
+
+def shapes_of(*formats: str) -> Shapes:
+    """Return the shapes of formats by name."""
+    return frozenset(shape_of(name) for name in formats)
+
+
+def _sum(label: str, parts: Iterable[UnitCost]) -> UnitCost:
+    """Return several units as one; its basis is the weakest of theirs."""
+    listed = tuple(parts)
+    order = tuple(Basis)
+    return UnitCost(
+        label=label,
+        area_um2=sum(part.area_um2 for part in listed),
+        energy_pj=sum(part.energy_pj for part in listed),
+        clock_pj=sum(part.clock_pj for part in listed),
+        leakage_uw=sum(part.leakage_uw for part in listed),
+        register_bits=sum(part.register_bits for part in listed),
+        basis=max((part.basis for part in listed), key=order.index),
+        energy_basis=max((part.energy_basis for part in listed), key=order.index),
+    )
+
+
+def _part(whole: UnitCost, label: str, share: float) -> UnitCost:
+    return UnitCost(
+        label=label,
+        area_um2=whole.area_um2 * share,
+        energy_pj=whole.energy_pj * share,
+        clock_pj=whole.clock_pj * share,
+        leakage_uw=whole.leakage_uw * share,
+        register_bits=0,
+        basis=Basis.ESTIMATE,
+        energy_basis=Basis.ESTIMATE,
+    )
+
+
+def _names(shapes: Shapes) -> str:
+    return "/".join(str(shape) for shape in sorted(shapes))
