@@ -16,7 +16,7 @@ from accelsim.arch.interconnect import Topology
 from accelsim.arch.memory import Memory
 from accelsim.cost.actions import Component
 from accelsim.cost.memories import MemoryCost, price_memory
-from accelsim.cost.pe import PeCost, inner_shapes, outer_shape, price_pe
+from accelsim.cost.pe import PeCost, outer_shape, price_pe
 from accelsim.cost.scaling import Scaling, scale
 from accelsim.cost.shapes import FormatShape, merge, shape_of
 from accelsim.cost.table import CostTable
@@ -33,6 +33,8 @@ AREA_COMPONENTS = (
 )
 #: Partial sums per column where a chip says "enough" (`accumulator.entries: null`). Our choice.
 DEFAULT_ACCUMULATOR_ENTRIES = 1024
+#: Word of a scratchpad whose bandwidth is unlimited. Our choice.
+DEFAULT_WORD_BYTES = 64
 #: Registers that a flit passes at a ring stop: one in, one out.
 _STOP_REGISTERS = 2
 _MM2_PER_UM2 = 1e-6
@@ -123,22 +125,32 @@ def price_units(chip: Chip, table: CostTable) -> ChipUnits:
     )
 
 
-def chip_area(chip: Chip, table: CostTable) -> ChipArea:
+def chip_area(chip: Chip, table: CostTable, *, chunk_size: int | None = None) -> ChipArea:
     """Return area and leakage of a chip by component.
+
+    Parameters
+    ----------
+    chip : Chip
+        The chip.
+    table : CostTable
+        Prices.
+    chunk_size : int, optional
+        Smallest chunk that it has to end inside a column, for the taps of the outer
+        adders; None where a chunk is never shorter than a column.
 
     Raises
     ------
     UnsupportedError
         As `price_units`.
     """
-    return area_of_units(chip, price_units(chip, table))
+    return area_of_units(chip, price_units(chip, table), chunk_size=chunk_size)
 
 
-def area_of_units(chip: Chip, units: ChipUnits) -> ChipArea:
+def area_of_units(chip: Chip, units: ChipUnits, *, chunk_size: int | None = None) -> ChipArea:
     """Return area and leakage from parts that are priced already."""
     logic = {
         Component.MAC_ARRAY: _array(chip, units),
-        Component.ACCUMULATOR: _outer_adders(chip, units),
+        Component.ACCUMULATOR: (outer_adder_count(chip, chunk_size), units.outer_adder),
         Component.VECTOR_UNIT: (chip.vector_unit.lanes, units.lane),
         Component.INTERCONNECT: _stop(chip, units.prices),
     }
@@ -164,6 +176,27 @@ def area_of_units(chip: Chip, units: ChipUnits) -> ChipArea:
         str(Component.INTERCONNECT): "estimate",
     }
     return ChipArea(area_mm2=area, leakage_mw=leakage, notes=units.notes, basis=basis)
+
+
+def outer_adder_count(chip: Chip, chunk_size: int | None = None) -> int:
+    """Return the outer adders of a core: one a column, or one a tap of a column.
+
+    A column of R elements at rate p adds R * p products on the way down. Chunks
+    that divide it leave it at taps, each with an adder of its own. Where outputs
+    are stationary, nothing leaves a column and its elements share one adder.
+
+    Examples
+    --------
+    >>> from accelsim.arch import load_chip
+    >>> chip = load_chip("fp8_chunk64")  # 32 columns of 32 elements at rate 2
+    >>> outer_adder_count(chip, 64), outer_adder_count(chip, 16)
+    (32, 128)
+    """
+    array = chip.mac_array
+    if chunk_size is None or _in_pe_outer(chip):
+        return array.cols
+    k_tile = array.rows * max(pair.k_per_pe for pair in array.operand_pairs)
+    return array.cols * max(1, k_tile // chunk_size)
 
 
 def lane_shape(chip: Chip) -> FormatShape:
@@ -202,11 +235,6 @@ def _in_pe_outer(chip: Chip) -> bool:
     return chip.mac_array.dataflow == f"{Stationary.OUTPUT}_stationary"
 
 
-def _outer_adders(chip: Chip, units: ChipUnits) -> tuple[float, UnitCost]:
-    """Return one outer adder for each column, where the column's sums leave the array."""
-    return chip.mac_array.cols, units.outer_adder
-
-
 def _stop(chip: Chip, prices: UnitPrices) -> tuple[float, UnitCost]:
     """Return the registers with which a core sits on the interconnect; wires take no area."""
     width = chip.interconnect.bytes_per_cycle or 0
@@ -228,20 +256,3 @@ def _price_scratchpad(
         width_bytes=width or DEFAULT_WORD_BYTES,
         node_nm=node_nm,
     )
-
-
-#: Word of a scratchpad whose bandwidth is unlimited. Our choice.
-DEFAULT_WORD_BYTES = 64
-
-__all__ = [
-    "AREA_COMPONENTS",
-    "DEFAULT_ACCUMULATOR_ENTRIES",
-    "ChipArea",
-    "ChipUnits",
-    "area_of_units",
-    "chip_area",
-    "inner_shapes",
-    "lane_shape",
-    "link_length_mm",
-    "price_units",
-]

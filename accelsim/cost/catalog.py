@@ -70,7 +70,7 @@ def load_cost_table(name_or_path: str | os.PathLike[str]) -> CostTable:
     Examples
     --------
     >>> load_cost_table("synth45").technology_nm
-    45
+    45.0
     """
     registry = cost_table_registry()
     text = os.fspath(name_or_path)

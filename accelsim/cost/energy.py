@@ -172,8 +172,8 @@ class ChipPrices:
         return row.energy_pj
 
 
-def price_chip(chip: Chip, table: CostTable) -> ChipPrices:
-    """Return the prices of a chip's actions.
+def price_chip(chip: Chip, table: CostTable, *, chunk_size: int | None = None) -> ChipPrices:
+    """Return the prices of a chip's actions; `chunk_size` as in `chip_area`.
 
     Raises
     ------
@@ -181,7 +181,8 @@ def price_chip(chip: Chip, table: CostTable) -> ChipPrices:
         If the table cannot price a part of the chip.
     """
     units = price_units(chip, table)
-    return ChipPrices(chip=chip, table=table, units=units, area=area_of_units(chip, units))
+    area = area_of_units(chip, units, chunk_size=chunk_size)
+    return ChipPrices(chip=chip, table=table, units=units, area=area)
 
 
 def evaluate(
@@ -191,6 +192,7 @@ def evaluate(
     *,
     cycles: Sequence[int],
     zero_shares: Sequence[float] | None = None,
+    chunk_size: int | None = None,
 ) -> EnergyReport:
     """Return the energy of every op by component.
 
@@ -207,6 +209,8 @@ def evaluate(
         they add up to the run.
     zero_shares : sequence of float in [0, 1], optional
         Share of each op's products with a zero operand; 0 if left out.
+    chunk_size : int, optional
+        Smallest chunk that the run asks for: what `chip_area` needs it for.
 
     Raises
     ------
@@ -223,7 +227,7 @@ def evaluate(
         )
     if any(not 0 <= share <= 1 for share in shares):
         raise ValueError("zero shares lie between 0 and 1")
-    prices = price_chip(chip, table)
+    prices = price_chip(chip, table, chunk_size=chunk_size)
     ops = tuple(
         op_energy(one, prices, cycles=spent, zero_share=share)
         for one, spent, share in zip(counts, cycles, shares, strict=True)
