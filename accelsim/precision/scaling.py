@@ -12,9 +12,9 @@ import sys
 
 import numpy as np
 
-#: Exponents of the scales that FP32 holds as normal numbers, so that a scale and
-#: its reciprocal are both exact powers of two.
-_MIN_SCALE_EXPONENT, _MAX_SCALE_EXPONENT = -126, 126
+#: Scales lie in 2**-126 to 2**126, as exponents of a significand in [1/2, 1): FP32 holds
+#: such a scale, and the reciprocal of a power of two among them, as normal numbers.
+_MIN_SCALE_EXPONENT, _MAX_SCALE_EXPONENT = -125, 126
 
 
 def amax_scale(amax: float, max_finite: float, *, power_of_two: bool, margin: int = 0) -> float:

@@ -44,9 +44,7 @@ CASES: list[tuple[Layer, list[tuple[int, ...]]]] = [
     (MaxPool2d(name="x", kernel=(2, 2), stride=(1, 1), dilation=(2, 2)), [(6, 6, 2)]),
     (AvgPool2d(name="x", kernel=(3, 3), stride=(2, 2), padding=(1, 1)), [(6, 6, 3)]),
     (
-        AvgPool2d(
-            name="x", kernel=(3, 3), stride=(2, 2), padding=(1, 1), count_include_pad=False
-        ),
+        AvgPool2d(name="x", kernel=(3, 3), stride=(2, 2), padding=(1, 1), count_include_pad=False),
         [(6, 7, 3)],
     ),
     (GlobalAvgPool(name="x"), [(7, 5, 3)]),
@@ -111,7 +109,11 @@ def test_pooling_steps_by_its_kernel_unless_told_otherwise() -> None:
             [(4, 4, 3)],
             r"^it takes 48 features and is given 3; .*a flatten layer before it would give it 48$",
         ),
-        (BatchNorm2d(name="x", num_features=3), [(4, 4, 5)], r"^it takes 3 channels and is given 5"),
+        (
+            BatchNorm2d(name="x", num_features=3),
+            [(4, 4, 5)],
+            r"^it takes 3 channels and is given 5",
+        ),
         (Add(name="x"), [(4, 4, 5)], r"^it adds two inputs and is given 1; name both in inputs$"),
         (Add(name="x"), [(4, 4, 5), (2, 4, 5)], r"^its inputs have different shapes"),
     ],
