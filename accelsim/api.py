@@ -7,11 +7,19 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from accelsim._version import __version__
 from accelsim.arch import Chip, load_chip
-from accelsim.cost import Hold, evaluate, hold_equal, load_cost_table
+from accelsim.cost import (
+    EnergyReport,
+    Hold,
+    count_actions,
+    evaluate,
+    hold_equal,
+    load_cost_table,
+    trace_traffic,
+)
 from accelsim.errors import ConfigError
 from accelsim.explore.parameters import Override, split_overrides
 from accelsim.numerics.execution import Execution
@@ -20,8 +28,8 @@ from accelsim.numerics.initialize import bind_tensors, initialize
 from accelsim.precision import Recipe, get_recipe
 from accelsim.results import Comparison, Readings, RunResult, assemble, compare_results
 from accelsim.schedule import Schedule, make_schedule
-from accelsim.timing import simulate
-from accelsim.workload import Trace, Workload, load_workload, lower
+from accelsim.timing import Timeline, simulate
+from accelsim.workload import Gemm, Trace, Workload, load_workload, lower
 from accelsim.workload.inputs import load_input
 from accelsim.workload.weights import load_weights
 
@@ -205,22 +213,18 @@ def _load(
         if changes:
             raise ConfigError(f"Overrides need a name or a file, not a {model.__name__} object.")
         return given
-    return loader(given, changes)
+    return loader(cast("str | Path", given), changes)
 
 
 def _run_job(job: Job, on_progress: Progress) -> RunResult:
     on_progress(f"{job.workload.name} on {job.chip.name}: schedule")
     trace = lower(job.workload, job.recipe, batch=job.batch, phase=job.phase)
     schedules = {op.name: make_schedule(op, job.chip) for op in trace.gemms}
-    table = load_cost_table(job.chip.cost_table)
     execution, provenance = _execute(job, trace, schedules, on_progress)
     on_progress(f"{job.workload.name} on {job.chip.name}: time")
     timeline = simulate(trace, job.chip, schedules)
     on_progress(f"{job.workload.name} on {job.chip.name}: energy and area")
-    price = evaluate(
-        trace, schedules, job.chip, table,
-        cycles=[op.cycles for op in timeline.ops], zero_shares=_zero_shares(execution),
-    )  # fmt: skip
+    price = _price(job.chip, trace, schedules, timeline, execution)
     return assemble(
         Readings(trace, schedules, timeline, price, execution),
         chip=job.chip,
@@ -289,9 +293,30 @@ def _execute(
     return execution, {"input": given.provenance, "weights": weights.provenance}
 
 
-def _zero_shares(execution: Execution | None) -> dict[str, float]:
-    records = () if execution is None else execution.records
-    return {r.name: r.zero_products for r in records if r.zero_products is not None}
+def _price(
+    chip: Chip,
+    trace: Trace,
+    schedules: Mapping[str, Schedule],
+    timeline: Timeline,
+    execution: Execution | None,
+) -> EnergyReport:
+    traffic = trace_traffic(
+        trace.ops, trace.tensors, outputs=trace.outputs, chip=chip, schedules=schedules
+    )
+    counts = [
+        count_actions(schedules[op.name] if isinstance(op, Gemm) else op, chip, traffic[op.name])
+        for op in trace.ops
+    ]
+    shares = [0.0] * len(counts)
+    if execution is not None:
+        shares = [record.zero_products or 0.0 for record in execution.records]
+    return evaluate(
+        counts,
+        chip,
+        load_cost_table(chip.cost_table),
+        cycles=[op.cycles for op in timeline.ops],
+        zero_shares=shares,
+    )
 
 
 def _baseline_chip(chips: Sequence[Chip], name: str | None) -> Chip:

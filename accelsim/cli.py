@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 EXIT_FAILURE, EXIT_INPUT, EXIT_CONDITION, EXIT_INTERRUPTED = 1, 2, 3, 130
 #: Columns of a table that does not go to a terminal.
-PLAIN_WIDTH = 130
+PLAIN_WIDTH = 150
 TRACEBACK_FLAG = "--traceback"
 
 Command = Callable[..., Any]

@@ -48,7 +48,7 @@ def write_run_folder(result: RunResult, folder: Path) -> tuple[Path, ...]:
     -------
     tuple of Path
         What was written: ``result.json``, ``layers.csv``, ``trace.json.gz``,
-        ``report.html``, ``config.resolved.yaml`` and, with numerics, ``outputs.npz``.
+        ``report.html``, ``config.resolved.yaml`` and, with numerics, ``outputs.safetensors``.
     """
     files: dict[str, bytes] = {
         "result.json": _json(result.document()),
@@ -58,9 +58,10 @@ def write_run_folder(result: RunResult, folder: Path) -> tuple[Path, ...]:
         "config.resolved.yaml": dump_yaml(dict(result.config)).encode(),
     }
     if result.outputs:
-        buffer = io.BytesIO()
-        np.savez(buffer, **{name.replace("/", "_"): x for name, x in result.outputs.items()})
-        files["outputs.npz"] = buffer.getvalue()
+        from safetensors.numpy import save
+
+        arrays = {name: np.ascontiguousarray(x) for name, x in result.outputs.items()}
+        files["outputs.safetensors"] = save(arrays)
     for name, data in files.items():
         atomic_write(folder / name, data)
     return tuple(folder / name for name in files)

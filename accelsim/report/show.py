@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pydantic import BaseModel
 
 from accelsim.arch import Chip, load_chip
 from accelsim.config import dump_yaml
@@ -90,7 +91,7 @@ def format(name_or_path: str) -> Page:
 def _lowered(
     name: str, arch: str, recipe: str | None, batch: int, overrides: Sequence[str]
 ) -> tuple[Trace, Chip]:
-    targets = {"arch": Chip, "recipe": Recipe, "workload": Workload}
+    targets: dict[str, type[BaseModel]] = {"arch": Chip, "recipe": Recipe, "workload": Workload}
     changes = split_overrides(overrides, targets)
     chip = load_chip(arch, changes["arch"])
     policy = get_recipe(recipe or chip.default_recipe, changes["recipe"])

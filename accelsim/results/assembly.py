@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from accelsim.arch import Chip
-from accelsim.cost import Price
+from accelsim.cost import EnergyReport
 from accelsim.numerics.execution import Execution, Record
 from accelsim.precision import Recipe
 from accelsim.results.run import FLOP_PER_MAC, OpResult, RunResult, sum_totals
@@ -23,7 +23,7 @@ class Readings:
     trace: Trace
     schedules: Mapping[str, Schedule]
     timeline: Timeline
-    price: Price
+    price: EnergyReport
     #: None where no values were computed.
     execution: Execution | None
 
@@ -46,7 +46,7 @@ def assemble(
     ops = tuple(
         _op_result(op, timing, energy, readings.schedules.get(op.name), records.get(op.name))
         for op, timing, energy in zip(
-            trace.ops, readings.timeline.ops, readings.price.energy_pj, strict=True
+            trace.ops, readings.timeline.ops, readings.price.ops, strict=True
         )
     )
     rates = {_rate(readings.schedules[op.name], chip) for op in trace.gemms}
@@ -55,7 +55,7 @@ def assemble(
         cycles=readings.timeline.cycles,
         clock_mhz=chip.clock_mhz,
         peak_macs_per_cycle=max(rates, default=0),
-        area_by_component_mm2=readings.price.area_mm2,
+        area_by_component_mm2=readings.price.area.area_mm2,
     )
     return RunResult(
         workload=trace.workload,
@@ -71,7 +71,7 @@ def assemble(
         output_error=_output_error(execution),
         provenance=provenance,
         input_hashes=input_hashes,
-        warnings=(*readings.price.warnings, *_fallbacks(readings.schedules)),
+        warnings=(*readings.price.notes, *_fallbacks(readings.schedules)),
         outputs={} if execution is None else {n: execution.tensors[n] for n in execution.outputs},
         config={**config, "roofline": _roofline(chip, rates)},
         timeline=readings.timeline,
@@ -85,7 +85,12 @@ def _op_result(
     schedule: Schedule | None,
     record: Record | None,
 ) -> OpResult:
-    gemm = op if isinstance(op, Gemm) else None
+    if isinstance(op, Gemm):
+        function, elements = "gemm", op.groups * op.m * op.n
+        extents: tuple[int | None, ...] = (op.m, op.n, op.k, op.groups)
+    else:
+        function, elements, extents = op.function, op.elements, (None,) * 4
+    m, n, k, groups = extents
     on_array = schedule is not None and not schedule.mapping.fallback
     counts: dict[str, int] = {
         "dram_bytes": timing.dram_read_bytes + timing.dram_write_bytes,
@@ -100,13 +105,13 @@ def _op_result(
         layer=op.layer,
         phase=op.phase.value,
         kind=op.kind,
-        function="gemm" if gemm else op.function,  # type: ignore[union-attr]
+        function=function,
         unit="array" if on_array else "vector_unit",
-        m=gemm and gemm.m,
-        n=gemm and gemm.n,
-        k=gemm and gemm.k,
-        groups=gemm and gemm.groups,
-        elements=gemm.groups * gemm.m * gemm.n if gemm else op.elements,  # type: ignore[union-attr]
+        m=m,
+        n=n,
+        k=k,
+        groups=groups,
+        elements=elements,
         macs=op.macs,
         passes=timing.passes,
         start_cycle=timing.start,
