@@ -1,7 +1,8 @@
 """Schedule: in which order. The hub that values, time and price are read from."""
 
-from accelsim.schedule.dataflows import BUILTIN, Dataflow, dataflow_registry
-from accelsim.schedule.make import make_schedule
+from accelsim.schedule.dataflows import Dataflow
+from accelsim.schedule.describe import describe
+from accelsim.schedule.make import make_schedule, make_schedules, op_shape_key
 from accelsim.schedule.mapping import Dim, Level, Loop, Mapping, Stationary
 from accelsim.schedule.passes import PassGroup, PassPattern
 from accelsim.schedule.reduction_order import ReductionOrder
@@ -10,7 +11,6 @@ from accelsim.schedule.support import select_pair
 from accelsim.schedule.working_set import WorkingSet, working_set
 
 __all__ = [
-    "BUILTIN",
     "Block",
     "Dataflow",
     "Dim",
@@ -24,8 +24,10 @@ __all__ = [
     "Stationary",
     "Step",
     "WorkingSet",
-    "dataflow_registry",
+    "describe",
     "make_schedule",
+    "make_schedules",
+    "op_shape_key",
     "select_pair",
     "working_set",
 ]

@@ -164,9 +164,9 @@ def _stream_cycles(chip: Chip, layout: ArrayLayout, positions: int) -> int:
     vectors = -(-positions // layout.per_unit(layout.stream_dim))
     if not vectors:
         return 0
-    limit = layout.stream_limit or vectors
-    full, rest = divmod(vectors, limit)
-    cycles = full * _pass_cycles(chip, layout, limit)
+    per_pass = layout.vectors_per_pass(vectors)
+    full, rest = divmod(vectors, per_pass)
+    cycles = full * _pass_cycles(chip, layout, per_pass)
     return cycles + (_pass_cycles(chip, layout, rest) if rest else 0)
 
 

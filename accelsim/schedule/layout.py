@@ -64,6 +64,13 @@ class ArrayLayout:
         """Return the smallest useful tile of `dim`: the array's extent, or one vector."""
         return self.spatial(dim) or self.per_unit(dim)
 
+    def vectors_per_pass(self, vectors: int) -> int:
+        """Return how many of a block's vectors one pass streams: even parts within the limit."""
+        if self.stream_limit is None or vectors <= self.stream_limit:
+            return vectors
+        passes = -(-vectors // self.stream_limit)
+        return -(-vectors // passes)
+
     @property
     def k_tile(self) -> int | None:
         """Positions of k along the rows or columns; None where k is streamed."""

@@ -1,14 +1,19 @@
-"""From a GEMM and a chip to its schedule."""
+"""From GEMMs and a chip to their schedules."""
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterable
+from dataclasses import replace
+
 from accelsim.arch import Chip
-from accelsim.schedule.dataflows import dataflow_registry, vector_fallback
+from accelsim.errors import UnsupportedError
+from accelsim.registry import dataflows
+from accelsim.schedule.dataflows import Dataflow, vector_fallback
 from accelsim.schedule.mapping import Mapping
 from accelsim.schedule.schedule import Schedule
-from accelsim.schedule.support import runs_on_vector_unit
+from accelsim.schedule.support import runs_on_vector_unit, vector_op_refusals
 from accelsim.schedule.validate import check_mapping
-from accelsim.workload.ops import Gemm
+from accelsim.workload.ops import Gemm, Op, VectorOp
 
 
 def make_schedule(op: Gemm, chip: Chip, *, mapping: Mapping | None = None) -> Schedule:
@@ -30,7 +35,52 @@ def make_schedule(op: Gemm, chip: Chip, *, mapping: Mapping | None = None) -> Sc
     """
     fallback = runs_on_vector_unit(op, chip)
     if mapping is None:
-        dataflow = vector_fallback if fallback else dataflow_registry.get(chip.mac_array.dataflow)
+        dataflow: Dataflow = vector_fallback
+        if not fallback:
+            dataflow = dataflows.get(chip.mac_array.dataflow)
         mapping = dataflow(op, chip)
     check_mapping(op, chip, mapping)
     return Schedule(op=op, mapping=mapping, cores=chip.cores)
+
+
+def make_schedules(ops: Iterable[Op], chip: Chip) -> dict[str, Schedule]:
+    """Return the schedule of every GEMM of a trace, by name; equal ones are mapped once.
+
+    Raises
+    ------
+    UnsupportedError
+        If the chip cannot serve some ops: all reasons together, each once.
+    MappingError
+        As `make_schedule`, for the first op that cannot be mapped.
+    """
+    schedules: dict[str, Schedule] = {}
+    mapped: dict[Hashable, Schedule] = {}
+    refusals: dict[str, str] = {}
+    for op in ops:
+        if isinstance(op, VectorOp):
+            for reason in vector_op_refusals(op, chip):
+                refusals.setdefault(reason, op.name)
+            continue
+        key = op_shape_key(op)
+        if key not in mapped:
+            try:
+                mapped[key] = make_schedule(op, chip)
+            except UnsupportedError as error:
+                for reason in error.args[0].splitlines()[1:]:
+                    refusals.setdefault(reason.strip(), op.name)
+                continue
+        schedules[op.name] = replace(mapped[key], op=op)
+    if refusals:
+        lines = "\n".join(f"  {reason} (first: {name})" for reason, name in refusals.items())
+        raise UnsupportedError(f"Chip {chip.name} cannot do what the recipe asks.\n{lines}")
+    return schedules
+
+
+def op_shape_key(op: Gemm) -> Hashable:
+    """Return a key that is equal for two GEMMs exactly if a chip runs them alike.
+
+    It has extents, views, formats and accumulator; names, layers and phases are
+    left out, because nothing in the hardware knows them.
+    """
+    operands = tuple((one.view, one.format) for one in (op.a, op.b, op.out))
+    return (op.groups, op.m, op.n, op.k, operands, op.accumulator)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from accelsim.arch import AccumulatorCapability, Chip, OperandPair
 from accelsim.errors import UnsupportedError
 from accelsim.precision import AccumulationMethod, Accumulator, PairRule
-from accelsim.workload.ops import Gemm
+from accelsim.workload.ops import Gemm, VectorOp
 
 
 def select_pair(op: Gemm, chip: Chip) -> OperandPair:
@@ -85,6 +85,17 @@ def runs_on_vector_unit(op: Gemm, chip: Chip) -> bool:
     if more:
         raise UnsupportedError(_refusal(op, chip, (*reasons, *more)))
     return True
+
+
+def vector_op_refusals(op: VectorOp, chip: Chip) -> tuple[str, ...]:
+    """Return why the vector unit cannot compute `op`; empty where it can."""
+    formats = chip.vector_unit.formats
+    if op.compute_format in formats:
+        return ()
+    can = ", ".join(fmt.name for fmt in formats)
+    return (
+        f"The vector unit does not compute in {op.compute_format.name}. It computes in: {can}.",
+    )
 
 
 def _find_pair(op: Gemm, chip: Chip) -> OperandPair | None:

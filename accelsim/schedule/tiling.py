@@ -195,10 +195,9 @@ def _mapping(op: Gemm, layout: ArrayLayout, *, share: Extents, candidate: Candid
     passes: dict[Dim, int] = {
         dim: layout.spatial(dim) or block.of(dim) for dim in Dim if dim is not Dim.GROUP
     }
-    vectors = -(-block.of(layout.stream_dim) // layout.per_unit(layout.stream_dim))
-    if layout.stream_limit is not None:
-        vectors = min(vectors, layout.stream_limit)
-        passes[layout.stream_dim] = vectors * layout.per_unit(layout.stream_dim)
+    per_vector = layout.per_unit(layout.stream_dim)
+    vectors = layout.vectors_per_pass(-(-block.of(layout.stream_dim) // per_vector))
+    passes[layout.stream_dim] = vectors * per_vector
     for dim in layout.pass_order:
         tile = 1 if dim is Dim.GROUP else min(passes[dim], block.of(dim))
         loops.append(_loop(dim, Level.PASS, tile, block.of(dim)))
@@ -206,7 +205,7 @@ def _mapping(op: Gemm, layout: ArrayLayout, *, share: Extents, candidate: Candid
         Loop(layout.rows_dim, Level.ROWS, layout.per_unit(layout.rows_dim), layout.rows),
         Loop(layout.cols_dim, Level.COLS, layout.per_unit(layout.cols_dim), layout.cols),
         Loop(Dim.K, Level.PE, 1, layout.k_per_pe),
-        Loop(layout.stream_dim, Level.STREAM, layout.per_unit(layout.stream_dim), vectors),
+        Loop(layout.stream_dim, Level.STREAM, per_vector, vectors),
     ]
     return Mapping(
         dataflow=layout.dataflow,

@@ -1,7 +1,8 @@
 """Dataflows: one small function each, ``(op, chip) -> Mapping``.
 
-More come from other packages through the entry-point group
-``accelsim.dataflows``; `accelsim.testing.check_dataflow` proves one.
+`accelsim.registry.dataflows` has them all, with those that other packages give
+through the entry-point group ``accelsim.dataflows``. `accelsim.testing.check_dataflow`
+proves that one keeps the laws.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from accelsim.arch import Chip
-from accelsim.registry import Registry
 from accelsim.schedule.dataflows.input_stationary import input_stationary
 from accelsim.schedule.dataflows.output_stationary import output_stationary
 from accelsim.schedule.dataflows.vector_fallback import vector_fallback
@@ -27,15 +27,9 @@ BUILTIN: dict[str, Dataflow] = {
     "weight_stationary": weight_stationary,
 }
 
-#: All dataflows, by the name that a chip's `mac_array.dataflow` gives.
-dataflow_registry: Registry[Dataflow] = Registry(
-    "dataflow", group="accelsim.dataflows", builtin="accelsim.schedule.dataflows:BUILTIN"
-)
-
 __all__ = [
     "BUILTIN",
     "Dataflow",
-    "dataflow_registry",
     "input_stationary",
     "output_stationary",
     "vector_fallback",
