@@ -149,7 +149,7 @@ UNSIGNED = (
 INTEGERS = (
     *(IntegerFormat(f"int{n}", n, source="two's complement") for n in (2, 4, 8, 16, 32)),
     *(IntegerFormat(f"uint{n}", n, signed=False, source="unsigned") for n in (2, 4, 8, 16)),
-    IntegerFormat("mx_int8_element", 8, symmetric=True, fraction_bits=6, source=_OCP_MX),
+    IntegerFormat("mx_int8_element", 8, fraction_bits=6, source=_OCP_MX),
 )
 
 #: Posits; es = 2 is the 2022 standard's.

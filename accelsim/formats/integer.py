@@ -28,6 +28,7 @@ from accelsim.formats.base import (
     RandomBits,
     TensorFormat,
 )
+from accelsim.formats.plan import TINY
 from accelsim.formats.rounding import Overflow, Rounding
 from accelsim.formats.scalar import round_to_integer
 
@@ -47,8 +48,6 @@ class IntegerFormat(NumberFormat):
         Width of a code, 2 to 48 (1 to 48 if unsigned).
     signed : bool
         Two's complement if true.
-    symmetric : bool
-        Leave the most negative code unused, so that the range is symmetric.
     fraction_bits : int
         Binary places, 0 to 48: 0 for integers, more for fixed point.
     rounding : Rounding
@@ -73,7 +72,6 @@ class IntegerFormat(NumberFormat):
     name: str
     integer_bits: int
     signed: bool = True
-    symmetric: bool = False
     fraction_bits: int = 0
     rounding: Rounding = Rounding.NEAREST_EVEN
     source: str = ""
@@ -90,8 +88,6 @@ class IntegerFormat(NumberFormat):
                 f"Format {self.name!r}: fraction_bits is {self.fraction_bits}; it must be"
                 f" 0 to {MAX_INTEGER_BITS}."
             )
-        if self.symmetric and not self.signed:
-            raise ConfigError(f"Format {self.name!r}: an unsigned range cannot be symmetric.")
 
     @property
     def bits(self) -> int:
@@ -106,9 +102,7 @@ class IntegerFormat(NumberFormat):
     @property
     def min_integer(self) -> int:
         """Smallest code, as an integer."""
-        if not self.signed:
-            return 0
-        return -self.max_integer - (0 if self.symmetric else 1)
+        return -self.max_integer - 1 if self.signed else 0
 
     @property
     def step(self) -> float:
@@ -163,6 +157,7 @@ class IntegerFormat(NumberFormat):
         nan, negative = np.isnan(wide), np.signbit(wide)
         largest = float(max(self.max_integer, -self.min_integer) + 1)
         magnitude = np.where(nan, 0.0, np.fmin(np.abs(wide), largest * self.step))
+        magnitude = np.where(magnitude > 0, np.fmax(magnitude, TINY), 0.0)
         steps = np.ldexp(magnitude, self.fraction_bits)
         whole = round_steps(steps, mode, away_threshold(negative, mode, noise, random_bit_count))
         rounded = np.where(negative, -whole, whole) + 0.0

@@ -31,6 +31,7 @@ from accelsim.formats.base import (
     NumberFormat,
     RandomBits,
 )
+from accelsim.formats.plan import TINY
 from accelsim.formats.rounding import Overflow, Rounding
 from accelsim.formats.scalar import check_random_bits, round_to_integer
 
@@ -67,7 +68,9 @@ def round_to_table(
     """Round float64 numbers to members of `table`; saturate beyond its ends; NaN stays NaN."""
     check_table_random_bits(rounding, random_bit_count)
     nan = np.isnan(x)
-    bounded = np.clip(np.where(nan, 0.0, x), table.values[0], table.values[-1])
+    tiny = (x != 0) & (np.abs(x) < TINY)
+    number = np.where(tiny, np.copysign(TINY, x), np.where(nan, 0.0, x))
+    bounded = np.clip(number, table.values[0], table.values[-1])
     low = np.clip(np.searchsorted(table.values, bounded, "right") - 1, 0, len(table.ties) - 1)
     low_value, high_value = table.values[low], table.values[low + 1]
     if rounding in (Rounding.NEAREST_EVEN, Rounding.NEAREST_AWAY):
@@ -85,7 +88,7 @@ def round_to_table(
         # Exact on both sides: the distance by Sterbenz, the product for want of bits.
         away = (np.abs(bounded - inner) >= span * threshold) & (bounded != inner)
         upper = away != negative
-    upper |= bounded == high_value
+    upper = (upper & (bounded != low_value)) | (bounded == high_value)
     return np.where(nan, np.nan, np.where(upper, high_value, low_value))
 
 
