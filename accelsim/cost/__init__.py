@@ -6,6 +6,7 @@ from accelsim.cost.catalog import BUILTIN, cost_table_registry, list_cost_tables
 from accelsim.cost.counting import count_actions
 from accelsim.cost.energy import EnergyReport, evaluate
 from accelsim.cost.scaling import Scaling, ScalingMethod, scale
+from accelsim.cost.sizing import Hold, hold_equal, resize_to_area
 from accelsim.cost.table import Basis, CostRow, CostTable, UnitKind
 from accelsim.cost.traffic import OpTraffic, trace_traffic
 
@@ -19,6 +20,7 @@ __all__ = [
     "CostRow",
     "CostTable",
     "EnergyReport",
+    "Hold",
     "OpTraffic",
     "Scaling",
     "ScalingMethod",
@@ -28,8 +30,10 @@ __all__ = [
     "cost_table_registry",
     "count_actions",
     "evaluate",
+    "hold_equal",
     "list_cost_tables",
     "load_cost_table",
+    "resize_to_area",
     "scale",
     "trace_traffic",
 ]
