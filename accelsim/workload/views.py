@@ -190,23 +190,20 @@ def _touched_pixels(view: ConvolutionView, windows: Range, taps: Range) -> int:
     """Count the pixels of one image that some of the windows read through some of the taps.
 
     Both ranges are in raster order, so each is at most three rectangles, and the pixels
-    read through a pair of rectangles are rows x columns.
+    read through a pair of rectangles are rows x columns; sets of rows and of columns are
+    the bits of a whole number.
     """
-    pieces = [
-        (
-            _positions(view, 0, window_rows, tap_rows),
-            _positions(view, 1, window_columns, tap_columns),
-        )
-        for window_rows, window_columns in _rectangles(windows, view.out_width)
-        for tap_rows, tap_columns in _rectangles(taps, view.kernel[1])
-    ]
-    if len(pieces) == 1:
-        ys, xs = pieces[0]
-        return len(ys) * len(xs)
-    touched = np.zeros((view.height, view.width), dtype=np.bool_)
-    for ys, xs in pieces:
-        touched[np.ix_(ys, xs)] = True
-    return int(np.count_nonzero(touched))
+    bands: list[tuple[int, int]] = []  # disjoint sets of rows, each with its columns
+    for window_rows, window_columns in _rectangles(windows, view.out_width):
+        for tap_rows, tap_columns in _rectangles(taps, view.kernel[1]):
+            ys = _positions(view, 0, window_rows, tap_rows)
+            xs = _positions(view, 1, window_columns, tap_columns)
+            overlaid = [(rows & ys, columns | xs) for rows, columns in bands]
+            kept = [(rows & ~ys, columns) for rows, columns in bands]
+            for rows, _ in bands:
+                ys &= ~rows
+            bands = [band for band in (*overlaid, *kept, (ys, xs)) if band[0]]
+    return sum(rows.bit_count() * columns.bit_count() for rows, columns in bands)
 
 
 def _rectangles(span: Range, width: int) -> list[tuple[Range, Range]]:
@@ -228,10 +225,17 @@ def _rectangles(span: Range, width: int) -> list[tuple[Range, Range]]:
 
 
 @lru_cache(maxsize=2**14)
-def _positions(view: ConvolutionView, axis: int, windows: Range, taps: Range) -> NDArray[np.intp]:
-    """Return the positions along an axis that windows read through taps, padding left out."""
+def _positions(view: ConvolutionView, axis: int, windows: Range, taps: Range) -> int:
+    """Return the positions along an axis that windows read through taps, as a set of bits.
+
+    Positions in the padding are left out.
+    """
     extent = (view.height, view.width)[axis]
-    starts = np.arange(*windows) * view.stride[axis] - view.padding[axis]
-    read = np.add.outer(starts, np.arange(*taps) * view.dilation[axis])
-    inside = read[(read >= 0) & (read < extent)]
-    return np.unique(inside)
+    found = 0
+    for tap in range(*taps):
+        offset = tap * view.dilation[axis] - view.padding[axis]
+        for window in range(*windows):
+            position = window * view.stride[axis] + offset
+            if 0 <= position < extent:
+                found |= 1 << position
+    return found

@@ -126,7 +126,7 @@ def test_a_recipe_is_itself_a_name_or_a_file(tmp_path: Path) -> None:
 
 def test_unknown_names_have_a_hint() -> None:
     with pytest.raises(
-        UnknownNameError, match=r"^Unknown recipe 'wang2019'\. Did you mean wang2018"
+        UnknownNameError, match=r"^Unknown recipe 'wang2019'\. Did you mean wang"
     ):
         get_recipe("wang2019")
 
