@@ -104,7 +104,7 @@ class UnitPrices:
 
     def pe(self, operands: Shapes, accumulator: Shapes, *, flush: bool = False) -> UnitCost:
         """Return a processing element: registers, multiplier, adder to `accumulator`."""
-        total = merge(accumulator)
+        total, operands = merge(accumulator), _distinct(operands)
         label = f"pe {_names(operands)} + {total}"
         row = self._pe_row(operands, total, flush=flush)
         if row is not None:
@@ -137,6 +137,7 @@ class UnitPrices:
 
     def multiplier(self, operands: Shapes) -> UnitCost:
         """Return a multiplier of any two of the operand formats; no registers."""
+        operands = _distinct(operands)
         label = f"multiplier {_names(operands)}"
         row = self.table.find(UnitKind.MULTIPLIER, operands)
         operand = merge(operands)
@@ -273,6 +274,12 @@ def unit_prices(table: CostTable) -> UnitPrices:
 def shapes_of(*formats: str) -> Shapes:
     """Return the shapes of formats by name."""
     return frozenset(shape_of(name) for name in formats)
+
+
+def _distinct(operands: Shapes) -> Shapes:
+    """Return the operands, or the one of them that holds all others: it serves them as it is."""
+    widest = merge(operands)
+    return frozenset({widest}) if widest in operands else operands
 
 
 def _sum(label: str, parts: Iterable[UnitCost]) -> UnitCost:
