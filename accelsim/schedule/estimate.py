@@ -14,6 +14,9 @@ from accelsim.schedule.working_set import packed_bytes
 from accelsim.workload.ops import Gemm
 from accelsim.workload.views import View
 
+#: Passes begin when the first part of a block is there; only that much is exposed.
+_PARTS_PER_BLOCK = 8
+
 
 @dataclass(frozen=True, slots=True)
 class Extents:
@@ -57,7 +60,8 @@ class Candidate:
         Estimated DRAM traffic of all cores; what several cores use at the same time
         is loaded once.
     exposed_bytes : int
-        First load and last store of all cores, which nothing can hide.
+        First and last block of all cores, with whose transfers nothing overlaps but
+        their own passes.
     """
 
     block: Extents
@@ -144,7 +148,7 @@ def estimate_cycles(chip: Chip, layout: ArrayLayout, share: Share, candidate: Ca
     memory = waits + candidate.traffic_bytes / bandwidth
     if not chip.scratchpad.double_buffering:
         return compute + memory
-    return max(compute, memory) + candidate.exposed_bytes / bandwidth
+    return max(compute, memory) + candidate.exposed_bytes / (bandwidth * _PARTS_PER_BLOCK)
 
 
 def compute_cycles(chip: Chip, layout: ArrayLayout, share: Extents, block: Extents) -> int:

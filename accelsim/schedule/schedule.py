@@ -140,6 +140,17 @@ class Schedule:
                 index += 1
                 step += self._pass_count(block)
 
+    def block_ranges(self, dim: Dim) -> tuple[Range, ...]:
+        """Return the ranges into which cores and blocks cut a dimension, in order.
+
+        Every block is one range of each dimension.
+        """
+        whole = (0, self._extent(dim))
+        shares = _cut(self.mapping, Level.CORE, dim, whole)
+        return tuple(
+            block for share in shares for block in _cut(self.mapping, Level.BLOCK, dim, share)
+        )
+
     def block_steps(self, block: Block) -> Iterator[Step]:
         """Yield the steps of one block in time order."""
         whole = {dim: block.range(dim) for dim in Dim}
@@ -219,10 +230,12 @@ class Schedule:
         )
 
     def _core_ranges(self) -> Iterator[dict[Dim, Range]]:
-        op = self.op
-        extents = {Dim.GROUP: op.groups, Dim.M: op.m, Dim.N: op.n, Dim.K: op.k}
-        whole = {dim: (0, extent) for dim, extent in extents.items()}
+        whole = {dim: (0, self._extent(dim)) for dim in Dim}
         return _nest(self.mapping, Level.CORE, whole)
+
+    def _extent(self, dim: Dim) -> int:
+        op = self.op
+        return {Dim.GROUP: op.groups, Dim.M: op.m, Dim.N: op.n, Dim.K: op.k}[dim]
 
     def _pass_count(self, block: Block) -> int:
         return prod(_tiles(self.mapping, Level.PASS, dim, block.range(dim)) for dim in Dim)
@@ -233,6 +246,12 @@ def _nest(mapping: Mapping, level: Level, whole: dict[Dim, Range]) -> Iterator[d
     loops = mapping.at(level)
     for picked in product(*(_split(whole[loop.dim], loop.tile) for loop in loops)):
         yield {**whole, **{loop.dim: tile for loop, tile in zip(loops, picked, strict=True)}}
+
+
+def _cut(mapping: Mapping, level: Level, dim: Dim, whole: Range) -> tuple[Range, ...]:
+    """Return the tiles of a level that cover a range."""
+    tile = mapping.tile(level, dim)
+    return (whole,) if tile is None else _split(whole, tile)
 
 
 def _split(whole: Range, tile: int) -> tuple[Range, ...]:

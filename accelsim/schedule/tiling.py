@@ -8,8 +8,11 @@ The choice is a small search, the same on every machine:
 2. Within a share, blocks hold the whole of k if any such block fits the
    scratchpad; only else k is cut, at chunk borders, and then innermost, so that
    partial sums never leave the scratchpad.
-3. Among the blocks that fit, those within 1/16 of the least DRAM traffic
-   compete, and the one with the fewest estimated cycles wins.
+3. Among the blocks that fit, those within 1/16 of the least DRAM traffic stay;
+   of these, if the op as a whole could stay on the chip, those that take no more
+   than a quarter of the room, so that activations may wait there for the next
+   op; of these, those within 1/64 of the fewest estimated cycles; and the fewest
+   blocks win.
 
 The estimate is a roofline: the busier of array and DRAM, plus what no buffer can
 hide, the first load and the last store. It ranks mappings and is used for
@@ -18,7 +21,7 @@ nothing else; the timing model finds the real figure.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from math import lcm
 
@@ -35,6 +38,12 @@ _PARTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128, 256, 512, 1024, 4096, 16384
 
 #: Blocks may move this part of the least traffic more if they save cycles.
 _TRAFFIC_SLACK = 16
+
+#: Blocks may take this part of the fewest cycles more if they are fewer.
+_CYCLE_SLACK = 64
+
+#: Blocks should leave all but this part of the room to tensors that stay on the chip.
+_MODEST_PART = 4
 
 #: For a tile of m, the largest tiles of n that fit; smaller ones only add traffic.
 _N_TILES_TRIED = 3
@@ -106,9 +115,23 @@ def _best_block(op: Gemm, chip: Chip, layout: ArrayLayout, share: Share) -> Cand
         smallest = _smallest(layout, share.extents, k_granule)
         demand = sizer.candidate(smallest, n_outside=False).working_set_bytes
         raise capacity_error(op, chip, demand)
-    least = min(candidate.traffic_bytes for candidate in fitting)
+    return _choose(chip, layout, share, fitting)
+
+
+def _choose(
+    chip: Chip, layout: ArrayLayout, share: Share, fitting: Sequence[Candidate]
+) -> Candidate:
+    """Return the best of the blocks that fit, by the rules at the top of this file."""
+    least = min(c.traffic_bytes for c in fitting)
     near = [c for c in fitting if c.traffic_bytes * _TRAFFIC_SLACK <= least * (_TRAFFIC_SLACK + 1)]
-    return min(near, key=lambda c: (estimate_cycles(chip, layout, share, c), c.traffic_bytes))
+    room = chip.scratchpad.capacity_bytes or 0
+    if least <= chip.cores * room:  # else nothing of this op can wait on the chip anyway
+        limit_bytes = (chip.scratchpad.usable_bytes or 0) // _MODEST_PART
+        near = [c for c in near if c.working_set_bytes <= limit_bytes] or near
+    cycles = {c: estimate_cycles(chip, layout, share, c) for c in near}
+    limit = min(cycles.values()) * (1 + 1 / _CYCLE_SLACK)
+    quick = [c for c in near if cycles[c] <= limit]
+    return min(quick, key=lambda c: (c.block_count, c.traffic_bytes, cycles[c]))
 
 
 def _fitting(
