@@ -150,7 +150,9 @@ def resolve_graph(
 
 def _place(layer: Layer, index: int, shapes: Mapping[str, Shape], *, previous: str) -> Node:
     """Connect one layer to the outputs before it and infer its output's shape."""
-    inputs = layer.inputs if layer.inputs is not None else (previous,)
+    inputs = layer.inputs
+    if inputs is None:
+        inputs = () if layer.is_source else (previous,)
     for name in inputs:
         if name not in shapes:
             raise LayerError(
@@ -159,8 +161,9 @@ def _place(layer: Layer, index: int, shapes: Mapping[str, Shape], *, previous: s
                 index=index,
                 place=("inputs",),
             )
-    if not inputs:
-        raise LayerError(f"{layer.name!r} reads nothing.", index=index, place=("inputs",))
+    if bool(inputs) is layer.is_source:
+        said = "reads nothing; leave its inputs out" if inputs else "must read something"
+        raise LayerError(f"{layer.name!r} {said}.", index=index, place=("inputs",))
     input_shapes = tuple(shapes[name] for name in inputs)
     try:
         output_shape = layer.output_shape(input_shapes)

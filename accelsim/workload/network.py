@@ -13,7 +13,7 @@ from pydantic import Field, GetPydanticSchema, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
 from accelsim.config import StrictModel, load_model
-from accelsim.errors import UnknownNameError
+from accelsim.errors import ConfigError, UnknownNameError
 from accelsim.files import resource_path
 from accelsim.registry import Registry
 from accelsim.workload.graph import Graph, LayerError, resolve_graph
@@ -151,6 +151,12 @@ class Workload(StrictModel):
                 raise _located(("outputs", index), f"{name!r} is no layer of this network.")
         return self
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy with some fields changed, unchecked; its graph is made anew."""
+        copy = super().model_copy(update=update, deep=deep)
+        copy.__dict__.pop("graph", None)
+        return copy
+
     @cached_property
     def graph(self) -> Graph:
         """The layers, connected, with every shape."""
@@ -192,12 +198,12 @@ class Workload(StrictModel):
 
 
 def load_workload(name: str | Path, overrides: Sequence[tuple[str, str]] = ()) -> Workload:
-    """Load a network that ships with accelsim, or a YAML file.
+    """Load a network that ships with accelsim, a YAML file, or a SCALE-Sim topology.
 
     Parameters
     ----------
     name : str or Path
-        A name such as ``resnet50``, or a path.
+        A name such as ``resnet50``, or a path; ``.csv`` is a topology.
     overrides : sequence of (key, text)
         Values to put in last, such as ``("fold_batch_norm", "true")``.
 
@@ -208,4 +214,11 @@ def load_workload(name: str | Path, overrides: Sequence[tuple[str, str]] = ()) -
     ConfigError
         With every problem and its place in the file.
     """
+    path = Path(name)
+    if path.suffix.lower() == ".csv":
+        if overrides:
+            raise ConfigError("A topology file has no fields that could be overridden.")
+        from accelsim.workload.importers.scalesim import load_topology
+
+        return load_topology(path)
     return load_model(resource_path("workloads", str(name)), Workload, overrides=overrides)

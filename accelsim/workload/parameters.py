@@ -75,6 +75,8 @@ class Preparation(StrEnum):
 
     #: (p): p itself.
     COPY = "copy"
+    #: (p): p once for each of ``batch`` samples.
+    BROADCAST = "broadcast"
     #: (weight): (out, in / groups, ky, kx) becomes (groups, (ky, kx, in), out / groups).
     CONV_WEIGHT = "conv_weight"
     #: (weight, gamma, var): as CONV_WEIGHT, after multiplying output channel c by factor[c].
@@ -103,7 +105,7 @@ class TraceParameter:
     sources : tuple of str
         Full names of the workload's parameters that it is made of.
     attributes : tuple of (name, value)
-        ``groups``, ``eps`` or ``flattened_from``, as the preparation needs.
+        ``batch``, ``groups``, ``eps`` or ``flattened_from``, as the preparation needs.
     scale : str or None
         Name of the one-element tensor that receives the scale of a scaled tensor.
     power_of_two, margin
@@ -154,6 +156,10 @@ def prepare_parameter(
 
 def _copy(_parameter: TraceParameter, sources: Sequence[Float64Array]) -> Float64Array:
     return sources[0]
+
+
+def _broadcast(parameter: TraceParameter, sources: Sequence[Float64Array]) -> Float64Array:
+    return np.broadcast_to(sources[0], (int(parameter.attribute("batch")), *sources[0].shape))
 
 
 def _conv_weight(parameter: TraceParameter, sources: Sequence[Float64Array]) -> Float64Array:
@@ -212,6 +218,7 @@ _PREPARATIONS: Mapping[
 ] = MappingProxyType(
     {
         Preparation.COPY: _copy,
+        Preparation.BROADCAST: _broadcast,
         Preparation.CONV_WEIGHT: _conv_weight,
         Preparation.FOLDED_CONV_WEIGHT: _folded_conv_weight,
         Preparation.LINEAR_WEIGHT: _linear_weight,

@@ -102,6 +102,17 @@ class LayerScope:
             attributes=attributes,
         )
 
+    def constant(self, preparation: Preparation, source: str) -> str:
+        """Declare the layer's output as something that comes with the weights; return it."""
+        shape = (self.batch, *self.output_shape)
+        fmt = self.recipe.storage_format
+        tensor = self.builder.tensor(TensorInfo(self.name, shape, Role.ACTIVATION, fmt))
+        attributes: Attributes = (("batch", self.batch),)
+        self.builder.parameters.append(
+            TraceParameter(tensor, preparation, (f"{self.name}.{source}",), attributes)
+        )
+        return tensor
+
     def vector_parameter(
         self,
         local_name: str,

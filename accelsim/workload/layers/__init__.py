@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from accelsim.workload.layers.base import Layer, Shape
+from accelsim.workload.layers.constant import Constant
 from accelsim.workload.layers.conv2d import Conv2d
 from accelsim.workload.layers.elementwise import Add, BatchNorm2d, ReLU
 from accelsim.workload.layers.linear import Linear
@@ -16,6 +17,7 @@ BUILTIN: Mapping[str, type[Layer]] = MappingProxyType(
         "add": Add,
         "avg_pool2d": AvgPool2d,
         "batch_norm2d": BatchNorm2d,
+        "constant": Constant,
         "conv2d": Conv2d,
         "flatten": Flatten,
         "global_avg_pool": GlobalAvgPool,
@@ -31,6 +33,7 @@ __all__ = [
     "Add",
     "AvgPool2d",
     "BatchNorm2d",
+    "Constant",
     "Conv2d",
     "Flatten",
     "GlobalAvgPool",

@@ -47,6 +47,8 @@ class Layer(StrictModel, ABC):
     feeds_gemm: ClassVar[bool] = False
     #: Every output element depends on one position of the inputs.
     elementwise: ClassVar[bool] = False
+    #: The layer reads nothing, whatever stands before it.
+    is_source: ClassVar[bool] = False
     #: The output is the input under another shape; nothing is computed.
     alias: ClassVar[bool] = False
 

@@ -96,23 +96,23 @@ def test_integer_sums_are_integers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "text", "read"),
+    ("key", "text", "shown"),
     [
-        ("accumulator.chunk_size", "1", lambda recipe: recipe.accumulator.chunk_size == 1),
-        ("accumulator.inner", "fp32", lambda recipe: recipe.accumulator.inner.name == "fp32"),
-        ("last_layer", "null", lambda recipe: recipe.last_layer is None),
-        ("first_layer", "null", lambda recipe: recipe.first_layer is None),
-        ("update.rounding", "nearest_even", lambda recipe: recipe.update.rounding == "nearest_even"),
-        ("loss_scaling.method", "none", lambda recipe: recipe.loss_scaling.method == "none"),
-        ("operands.weight", "{exponent_bits: 4, mantissa_bits: 3}",
-         lambda recipe: recipe.operands.weight.bits == 8),
+        ("accumulator.chunk_size", "1", "1"),
+        ("accumulator.inner", "fp32", "fp32"),
+        ("last_layer", "null", "None"),
+        ("first_layer", "null", "None"),
+        ("update.rounding", "nearest_even", "nearest_even"),
+        ("loss_scaling.method", "none", "none"),
+        ("operands.weight", "{exponent_bits: 4, mantissa_bits: 3}", "float_e4m3"),
     ],
-)  # fmt: skip
-def test_every_ablation_of_the_paper_is_one_override(key: str, text: str, read: object) -> None:
+)
+def test_every_ablation_of_the_paper_is_one_override(key: str, text: str, shown: str) -> None:
     file = Path(module.__file__).parent / "recipes" / "wang2018.yaml"
-    recipe = load_model(file, Recipe, overrides=[(key, text)])
-    assert callable(read)
-    assert read(recipe)
+    value = load_model(file, Recipe, overrides=[(key, text)]).model_dump()
+    for part in key.split("."):
+        value = value[part]
+    assert str(value) == shown
 
 
 def test_a_recipe_is_itself_a_name_or_a_file(tmp_path: Path) -> None:
@@ -125,9 +125,7 @@ def test_a_recipe_is_itself_a_name_or_a_file(tmp_path: Path) -> None:
 
 
 def test_unknown_names_have_a_hint() -> None:
-    with pytest.raises(
-        UnknownNameError, match=r"^Unknown recipe 'wang2019'\. Did you mean wang"
-    ):
+    with pytest.raises(UnknownNameError, match=r"^Unknown recipe 'wang2019'\. Did you mean wang"):
         get_recipe("wang2019")
 
 

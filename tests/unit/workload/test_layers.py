@@ -11,6 +11,7 @@ from accelsim.workload import (
     Add,
     AvgPool2d,
     BatchNorm2d,
+    Constant,
     Conv2d,
     Flatten,
     GlobalAvgPool,
@@ -50,6 +51,7 @@ CASES: list[tuple[Layer, list[tuple[int, ...]]]] = [
     (GlobalAvgPool(name="x"), [(7, 5, 3)]),
     (Flatten(name="x"), [(2, 3, 4)]),
     (Softmax(name="x"), [(10,)]),
+    (Constant(name="x", shape=(2, 3)), []),
 ]
 
 
@@ -57,7 +59,7 @@ CASES: list[tuple[Layer, list[tuple[int, ...]]]] = [
     ("layer", "shapes"), CASES, ids=[f"{index}-{case[0].kind}" for index, case in enumerate(CASES)]
 )
 def test_builtin_layers_pass_the_kit(layer: Layer, shapes: list[tuple[int, ...]]) -> None:
-    check_layer(layer, shapes)
+    check_layer(layer, shapes, batch=2 if shapes else 1)
 
 
 def test_every_builtin_layer_is_checked() -> None:

@@ -1,0 +1,1 @@
+"""Importers: networks that others describe, one file per format."""
