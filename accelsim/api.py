@@ -27,7 +27,7 @@ from accelsim.numerics.executor import execute
 from accelsim.numerics.initialize import bind_tensors, initialize
 from accelsim.precision import Recipe, get_recipe
 from accelsim.results import Comparison, Readings, RunResult, assemble, compare_results
-from accelsim.schedule import Schedule, make_schedule
+from accelsim.schedule import Schedule, make_schedules
 from accelsim.timing import Timeline, simulate
 from accelsim.workload import Gemm, Trace, Workload, load_workload, lower
 from accelsim.workload.inputs import load_input
@@ -164,9 +164,10 @@ def compare(
         for arch in archs
     ]
     base = _baseline_chip([job.chip for job in jobs], baseline)
+    table = load_cost_table(base.cost_table)
     results = []
     for job in jobs:
-        chip = hold_equal(job.chip, base, Hold(hold), recipe=job.recipe)
+        chip = hold_equal(job.chip, base, Hold(hold), table=table)
         results.append(_run_job(replace(job, chip=chip), on_progress or _silent))
     return compare_results(results, baseline=base.name, held=Hold(hold).value)
 
@@ -219,7 +220,7 @@ def _load(
 def _run_job(job: Job, on_progress: Progress) -> RunResult:
     on_progress(f"{job.workload.name} on {job.chip.name}: schedule")
     trace = lower(job.workload, job.recipe, batch=job.batch, phase=job.phase)
-    schedules = {op.name: make_schedule(op, job.chip) for op in trace.gemms}
+    schedules = make_schedules(trace.ops, job.chip)
     execution, provenance = _execute(job, trace, schedules, on_progress)
     on_progress(f"{job.workload.name} on {job.chip.name}: time")
     timeline = simulate(trace, job.chip, schedules)

@@ -13,9 +13,9 @@ from accelsim.config import json_schema, load_yaml
 from accelsim.cost import CostTable, list_cost_tables, load_cost_table
 from accelsim.errors import ConfigError, DataError, Problem, UnknownNameError
 from accelsim.files import list_resources
-from accelsim.formats import get_format, list_formats
+from accelsim.formats import NumberFormat, get_format, list_formats
 from accelsim.precision import Recipe, get_recipe, list_recipes
-from accelsim.schedule import dataflow_registry
+from accelsim.registry import dataflows
 from accelsim.workload import Workload, load_workload
 
 #: Kinds of file by name: their model, and a key that no other kind has.
@@ -69,9 +69,10 @@ def catalog(kind: str | None = None) -> dict[str, dict[str, str]]:
             name: load_workload(name).description for name in list_resources("workloads")
         },
         "recipes": lambda: {name: get_recipe(name).description for name in list_recipes()},
-        "formats": lambda: {name: str(get_format(name)) for name in list_formats()},
+        "formats": lambda: {name: _format_line(get_format(name)) for name in list_formats()},
         "dataflows": lambda: {
-            name: first_line(dataflow.__doc__) for name, dataflow in dataflow_registry.items()
+            name: first_line(getattr(dataflow, "__doc__", ""))
+            for name, dataflow in dataflows.items()
         },
         "cost_tables": lambda: {
             name: load_cost_table(name).description for name in list_cost_tables()
@@ -94,6 +95,10 @@ def schema(kind: str) -> dict[str, Any]:
 def first_line(text: str | None) -> str:
     """Return the first line of a docstring, or nothing."""
     return (text or "").strip().splitlines()[0] if text else ""
+
+
+def _format_line(fmt: NumberFormat) -> str:
+    return f"{fmt.bits} bits; {getattr(fmt, 'source', '')}"
 
 
 def _kind_of(path: Path) -> str:
