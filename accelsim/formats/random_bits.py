@@ -10,8 +10,8 @@ in full beforehand::
     word = finish(row_word(key, site, row, group) ^ column_word(column))
 
 `row_word` costs three mixing rounds, once for a row of outputs; `column_word`
-costs one, once for a column; only `finish` (two multiplications) is paid for
-each element. One word serves 64 // width neighbouring positions, with width 16
+costs one, once for a column; only `finish` (two 32-bit multiplications) is paid
+for each element. One word serves 64 // width neighbouring positions, with width 16
 for up to 16 random bits and 32 beyond: `group` is the position divided by that
 number, and the bits are the top ones of the position's field.
 
@@ -49,6 +49,10 @@ MIX_MULTIPLIER_2 = 0x94D049BB133111EB
 GOLDEN = 0x9E3779B97F4A7C15
 ROW_INCREMENT = 0xBB67AE8584CAA73B
 COLUMN_INCREMENT = 0x3C6EF372FE94F82B
+#: Odd 32-bit multipliers of the last step (those of Philox 4x32).
+FINISH_MULTIPLIER_LOW = 0xD2511F53
+FINISH_MULTIPLIER_HIGH = 0xCD9E8D57
+_LOW_HALF = 0xFFFFFFFF
 #: Most random bits that one rounding may use.
 MAX_RANDOM_BITS = 32
 
@@ -112,10 +116,15 @@ def mix(words: UInt64Array) -> UInt64Array:
 
 
 @np.errstate(over="ignore")
-def row_words(base: int, rows: NDArray[Any], group: int | NDArray[Any]) -> UInt64Array:
-    """Return the words of output rows at one or several groups of positions."""
-    rows_word = mix(np.asarray(rows, np.uint64) * np.uint64(ROW_INCREMENT) + np.uint64(base))
-    return mix(rows_word + np.asarray(group, np.uint64) * np.uint64(GOLDEN))
+def row_words(base: int, rows: NDArray[Any]) -> UInt64Array:
+    """Return the words of output rows, before a group of positions is mixed in."""
+    return mix(np.asarray(rows, np.uint64) * np.uint64(ROW_INCREMENT) + np.uint64(base))
+
+
+@np.errstate(over="ignore")
+def group_words(rows: UInt64Array, group: int) -> UInt64Array:
+    """Return the words of rows at one group of positions, from `row_words`."""
+    return mix(rows + np.uint64(group) * np.uint64(GOLDEN))
 
 
 @np.errstate(over="ignore")
@@ -126,10 +135,14 @@ def column_words(columns: NDArray[Any]) -> UInt64Array:
 
 @np.errstate(over="ignore")
 def finish(words: UInt64Array) -> UInt64Array:
-    """Turn the exclusive or of a row word and a column word into random bits."""
-    words = (words ^ (words >> np.uint64(32))) * np.uint64(MIX_MULTIPLIER_1)
-    words = (words ^ (words >> np.uint64(29))) * np.uint64(MIX_MULTIPLIER_2)
-    return words ^ (words >> np.uint64(32))
+    """Turn the exclusive or of a row word and a column word into random bits.
+
+    Each half is multiplied into 64 bits, and the products are crossed: for a
+    uniform word each half of the result is exactly uniform.
+    """
+    low = (words & np.uint64(_LOW_HALF)) * np.uint64(FINISH_MULTIPLIER_LOW)
+    high = (words >> np.uint64(32)) * np.uint64(FINISH_MULTIPLIER_HIGH)
+    return low ^ (high << np.uint64(32)) ^ (high >> np.uint64(32))
 
 
 def field_width(count: int) -> int:
@@ -184,5 +197,6 @@ def random_bits(
     True
     """
     group = position // (64 // field_width(count))
-    words = row_words(key.base(site), np.asarray(rows), group) ^ column_words(np.asarray(columns))
+    rows_at = group_words(row_words(key.base(site), np.asarray(rows)), group)
+    words = rows_at ^ column_words(np.asarray(columns))
     return take_field(finish(words), position, count)

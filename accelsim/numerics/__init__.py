@@ -1,1 +1,14 @@
-"""numerics."""
+"""Which value: narrow arithmetic, bit for bit."""
+
+from accelsim.numerics.accumulate import accumulate, accumulate_chunked
+from accelsim.numerics.matmul import matmul
+from accelsim.numerics.paths import PathChoice, PathName, explain_path
+
+__all__ = [
+    "PathChoice",
+    "PathName",
+    "accumulate",
+    "accumulate_chunked",
+    "explain_path",
+    "matmul",
+]

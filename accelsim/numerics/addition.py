@@ -47,7 +47,7 @@ class Outputs:
         rows = np.arange(int(np.prod(leading, dtype=np.int64)), dtype=np.int64)
         columns = np.arange(shape[-1] if shape else 1, dtype=np.int64)
         if not shape:
-            return cls(np.int64(0) * np.ones((), np.int64), np.zeros((), np.int64))
+            return cls(np.zeros((), np.int64), np.zeros((), np.int64))
         return cls(rows.reshape(*leading, 1), columns)
 
 
@@ -101,14 +101,14 @@ class AdditionRule:
                 count=self.random_bits,
             )
             bits = np.broadcast_to(bits, x.shape)
-        rounded: Float64Array = self.format.quantize(
+        rounded = self.format.quantize(
             x,
             rounding=self.rounding,
             overflow=Overflow.SATURATE if self.saturate else None,
             random_bits=bits,
             random_bit_count=self.random_bits,
         )
-        return rounded
+        return as_float64(rounded)
 
     def add(
         self,

@@ -39,11 +39,11 @@ def add_aligned(terms: Float64Array, fraction_bits: int) -> Float64Array:
     finite = np.isfinite(values)
     clean = np.where(finite, values, 0.0)
     exponent = np.frexp(np.abs(clean).max(axis=-1, initial=0.0))[1] - 1
-    shift = (fraction_bits - exponent)[..., None]
+    shift = np.asarray(fraction_bits - exponent)[..., None]
     steps = np.trunc(np.ldexp(clean, shift)).astype(np.int64).sum(axis=-1)
     high = (steps >> _HALF_BITS).astype(np.float64) * 2.0**_HALF_BITS
     low = (steps & ((1 << _HALF_BITS) - 1)).astype(np.float64)
-    total = np.ldexp(odd_sum(high, low), exponent - fraction_bits)
+    total: Float64Array = np.ldexp(odd_sum(high, low), exponent - fraction_bits)
     with np.errstate(invalid="ignore"):
         special = np.where(finite, 0.0, values).sum(axis=-1)
     return np.where(finite.all(axis=-1), total, special)

@@ -8,6 +8,8 @@ with guaranteed overflow avoidance", ICCV 2023.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -88,5 +90,5 @@ def accumulator_bits_needed(weight_norm: float, activation_bits: int, *, signed:
     24
     """
     largest = 2 ** (activation_bits - 1) if signed else 2**activation_bits - 1
-    reach = int(np.ceil(weight_norm)) * largest
+    reach: int = math.ceil(weight_norm) * largest
     return reach.bit_length() + 1

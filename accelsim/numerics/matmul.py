@@ -7,7 +7,7 @@ change a bit.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -16,10 +16,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from accelsim.errors import ConfigError, DataError, ShapeError
 from accelsim.formats import FloatFormat, NumberFormat
-from accelsim.formats.random_bits import StreamKey
+from accelsim.formats.random_bits import (
+    Site,
+    StreamKey,
+    column_words,
+    field_width,
+    row_words,
+)
 from accelsim.numerics.accumulate import accumulate
 from accelsim.numerics.addition import FLOAT64_PRECISION, Outputs
 from accelsim.numerics.operands import OperandFacts, ProductFacts
+from accelsim.numerics.panels import count_tasks, lanes_of, pack, run_tasks
 from accelsim.numerics.paths import (
     FLOAT64_SAFE_EXPONENT,
     PathChoice,
@@ -32,10 +39,6 @@ _Array = NDArray[np.floating[Any]]
 
 #: Products that the definition forms at a time.
 DEFINITION_BLOCK = 1 << 20
-#: Tasks per thread, so that the last one is not waited for long.
-TASKS_PER_THREAD = 4
-_BYTES_PER_VECTOR = 256
-_ROWS_PER_TASK = 64
 
 
 def matmul(
@@ -101,7 +104,7 @@ def matmul(
     if choice.name is PathName.DEFINITION or 0 in (left.shape[0], m, n, k):
         out = _by_definition(left, right, accumulator, key)
     else:
-        out = _by_kernel(left, right, accumulator, choice, threads)
+        out = _by_kernel(left, right, accumulator, choice, threads, key)
         _repair(out, left, right, accumulator, choice)
     return out.astype(_result_dtype(accumulator), copy=False).reshape(*batch, m, n)
 
@@ -202,53 +205,53 @@ def _by_definition(a: _Array, b: _Array, accumulator: Accumulator, key: StreamKe
 
 
 def _by_kernel(
-    a: _Array, b: _Array, accumulator: Accumulator, choice: PathChoice, threads: int
+    a: _Array,
+    b: _Array,
+    accumulator: Accumulator,
+    choice: PathChoice,
+    threads: int,
+    key: StreamKey | None,
 ) -> _Array:
     """Run the compiled block product over all tasks."""
-    from accelsim.numerics.kernels.block import multiply_tasks
-
-    wide = choice.name is PathName.GENERAL
-    dtype = np.dtype(np.float64 if wide else np.float32)
-    lanes = _BYTES_PER_VECTOR // dtype.itemsize
+    dtype = np.dtype(np.float64 if choice.is_wide else np.float32)
     left = np.ascontiguousarray(a, dtype)
-    panels = _pack(b, dtype, lanes)
+    panels = pack(b, dtype)
     batches, m, k = left.shape
-    n = b.shape[-1]
-    out = np.zeros((batches, m, panels.shape[1] * lanes), dtype)
-    tasks = batches * panels.shape[1] * -(-m // _ROWS_PER_TASK)
-    chunk = accumulator.chunk_length(k)
+    out = np.zeros((batches, m, panels.shape[1] * lanes_of(dtype)), dtype)
+    tasks = count_tasks(batches, m, panels.shape[1])
+    arguments = (choice.inner, choice.outer, left, panels, out, accumulator.chunk_length(k))
+    if choice.is_stochastic:
+        from accelsim.numerics.kernels.block_random import multiply_tasks_random
 
-    def work(bounds: tuple[int, int]) -> None:
-        multiply_tasks(choice.inner, choice.outer, left, panels, out, chunk, *bounds)
-
-    pieces = min(tasks, threads * TASKS_PER_THREAD if threads > 1 else 1)
-    borders = [tasks * i // pieces for i in range(pieces + 1)]
-    bounds = list(zip(borders[:-1], borders[1:], strict=True))
-    if threads == 1:
-        work(bounds[0])
+        words = _random_words(key, accumulator, batches * m, out.shape[-1])
+        run_tasks(partial(multiply_tasks_random, *arguments, *words), tasks, threads)
     else:
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(work, bounds))
-    return out[..., :n]
+        from accelsim.numerics.kernels.block import multiply_tasks
+
+        run_tasks(partial(multiply_tasks, *arguments), tasks, threads)
+    return out[..., : b.shape[-1]]
 
 
-def _pack(b: _Array, dtype: np.dtype[Any], lanes: int) -> _Array:
-    """Cut B into panels: (batch, k, n) -> (batch, panels, k, lanes), padded with zeros."""
-    batches, k, n = b.shape
-    panels = -(-n // lanes)
-    packed = np.zeros((batches, panels, k, lanes), dtype)
-    whole = n // lanes
-    packed[:, :whole] = b[..., : whole * lanes].reshape(batches, k, whole, lanes).swapaxes(1, 2)
-    if whole < panels:
-        packed[:, whole, :, : n - whole * lanes] = b[..., whole * lanes :]
-    return packed
+def _random_words(
+    key: StreamKey | None, accumulator: Accumulator, rows: int, columns: int
+) -> tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.int64], int]:
+    """Return the words of rows (inside chunks, over chunks) and columns, and a field's width."""
+    if key is None:
+        raise ConfigError("Stochastic rounding needs a key: randomness is explicit.")
+    names = np.arange(rows, dtype=np.uint64)
+    return (
+        row_words(key.base(Site.INNER), names),
+        row_words(key.base(Site.OUTER), names),
+        column_words(np.arange(columns)).view(np.int64),
+        field_width(accumulator.random_bits),
+    )
 
 
 def _repair(
     out: _Array, a: _Array, b: _Array, accumulator: Accumulator, choice: PathChoice
 ) -> None:
     """Compute poisoned outputs again by the definition."""
-    if not (isinstance(choice.inner, tuple) and _is_poisoned(choice)):
+    if not choice.is_poisoned:
         return
     batch, row, column = np.nonzero(~np.isfinite(out))
     block = max(1, DEFINITION_BLOCK // a.shape[-1])
@@ -257,13 +260,3 @@ def _repair(
         left = a[batch[at], row[at]].astype(np.float64)
         right = b[batch[at], :, column[at]].astype(np.float64)
         out[batch[at], row[at], column[at]] = accumulate(left * right, accumulator)
-
-
-def _is_poisoned(choice: PathChoice) -> bool:
-    """Return whether the kernels mark overflow instead of following the format."""
-    from accelsim.numerics.rules import Poisoned, Rule32
-
-    return any(
-        isinstance(rule, Rule32) and isinstance(rule.bound, Poisoned)
-        for rule in (choice.inner, choice.outer)
-    )

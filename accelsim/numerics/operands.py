@@ -58,7 +58,7 @@ class OperandFacts:
         Subnormals of the carrier type count as if they had all its bits.
         """
         wide = x.dtype == np.float64
-        integers = np.ascontiguousarray(x).view(np.int64 if wide else np.int32)
+        integers: NDArray[Any] = np.ascontiguousarray(x).view(np.int64 if wide else np.int32)
         fraction_bits, exponent_bits = (52, 11) if wide else (23, 8)
         fields = (integers >> fraction_bits) & ((1 << exponent_bits) - 1)
         finite = bool((fields < (1 << exponent_bits) - 1).all())

@@ -44,6 +44,8 @@ FLOAT32_BITS = 24
 FLOAT32_MIN_EXPONENT = -126
 FLOAT32_MIN_LSB = -149
 FLOAT32_LIMIT = 2.0**127
+#: Significant bits of float64.
+FLOAT64_BITS = 53
 #: Most significant bits of a sum in a float32 carrier: 24 >= 2 p + 2.
 CARRIER32_MAX_PRECISION = 11
 #: Products outside 2**-900 .. 2**900 are refused: float64 must hold them exactly.
@@ -89,6 +91,25 @@ class PathChoice:
     reasons: tuple[str, ...]
     inner: rules.Rule | None = None
     outer: rules.Rule | None = None
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether the carrier is float64."""
+        return not isinstance(self.inner, rules.Rule32 | rules.Ordered32)
+
+    @property
+    def is_stochastic(self) -> bool:
+        """Whether a kernel needs random words."""
+        random = (rules.Stochastic64, rules.StochasticThreshold64)
+        return isinstance(self.inner, random) or isinstance(self.outer, random)
+
+    @property
+    def is_poisoned(self) -> bool:
+        """Whether kernels mark overflow instead of following the format's rule."""
+        return any(
+            isinstance(rule, rules.Rule32) and isinstance(rule.bound, rules.Poisoned)
+            for rule in (self.inner, self.outer)
+        )
 
 
 def explain_path(
@@ -144,13 +165,13 @@ def choose_path(products: ProductFacts, accumulator: Accumulator) -> PathChoice:
     assert isinstance(inner, FloatFormat)
     assert isinstance(outer, FloatFormat)
     roundings = {accumulator.rounding, accumulator.resolved_outer_rounding}
-    if Rounding.STOCHASTIC in roundings:
-        return PathChoice(PathName.DEFINITION, ("stochastic rounding",))
-    if _is_float32(inner) and _is_float32(outer) and not accumulator.saturate:
-        if roundings == {Rounding.NEAREST_EVEN}:
-            reason = "both accumulators are float32: one fused multiply-add rounds as they do"
-            unused = rules.Ordered32(np.float32(0.0))
-            return PathChoice(PathName.ORDERED, (reason,), unused, unused)
+    if roundings == {Rounding.STOCHASTIC}:
+        return _stochastic(products, accumulator, inner, outer)
+    plain = roundings == {Rounding.NEAREST_EVEN} and not accumulator.saturate
+    if plain and _is_float32(inner) and _is_float32(outer):
+        reason = "both accumulators are float32: one fused multiply-add rounds as they do"
+        unused = rules.Ordered32(np.float32(0.0))
+        return PathChoice(PathName.ORDERED, (reason,), unused, unused)
     obstacle = _no_carrier32(products, accumulator, inner, outer)
     if not obstacle and roundings == {Rounding.NEAREST_EVEN}:
         return _nearest_even(products, accumulator, inner, outer)
@@ -299,7 +320,7 @@ def _away(
     if products.lsb_exponent < FLOAT32_MIN_EXPONENT:
         return None
     safe = _overflow_impossible(products, inner, outer)
-    roundings = []
+    roundings: list[rules.Away | rules.AwayFlushed] = []
     for fmt in (inner, outer):
         cut = FLOAT32_BITS - fmt.precision
         half_ulp, keep = np.int32(1 << (cut - 1)), np.int32(-(1 << cut))
@@ -327,19 +348,58 @@ def _general(
     return PathChoice(
         PathName.GENERAL,
         (obstacle,),
-        rule64(inner, accumulator.rounding, saturate=accumulator.saturate),
-        rule64(outer, accumulator.resolved_outer_rounding, saturate=accumulator.saturate),
+        rule64(inner, accumulator.rounding, accumulator),
+        rule64(outer, accumulator.resolved_outer_rounding, accumulator),
     )
 
 
-def rule64(fmt: FloatFormat, rounding: Rounding, *, saturate: bool) -> rules.Rule:
+def _stochastic(
+    products: ProductFacts, accumulator: Accumulator, inner: FloatFormat, outer: FloatFormat
+) -> PathChoice:
+    """Choose between the two stochastic kernels.
+
+    A step of stochastic rounding may add a whole ulp, so k additions of P reach at
+    most k P (1 + 2**(1 - p))**k. The bits of a sum can be added to directly if it
+    is exact in float64 (its range fits 53 bits) and neither underflows nor overflows.
+    """
+    chunk = accumulator.chunk_length(products.k)
+    reach = _stochastic_reach(products.largest, min(chunk, products.k), inner)
+    reach = _stochastic_reach(reach, -(-products.k // chunk), outer)
+    obstacle = ""
+    if not products.finite:
+        obstacle = "an operand is not finite"
+    elif products.lsb_exponent < max(_smallest_exponent(inner), _smallest_exponent(outer)):
+        obstacle = "(c) fails: a product is finer than the smallest step"
+    elif reach > min(inner.max_finite, outer.max_finite):
+        obstacle = "(d) fails: a sum could overflow"
+    elif reach >= 2.0 ** (products.lsb_exponent + FLOAT64_BITS - 1):
+        obstacle = "a sum could need more bits than float64 has"
+    if obstacle:
+        return _general(accumulator, inner, outer, obstacle)
+    names = ("(c) and (d) hold", "every sum is exact in float64 before it is rounded")
+    rule_in, rule_out = (_stochastic_rule(f, accumulator.random_bits) for f in (inner, outer))
+    return PathChoice(PathName.STOCHASTIC, names, rule_in, rule_out)
+
+
+def _stochastic_reach(largest: float, count: int, fmt: FloatFormat) -> float:
+    """Bound the magnitude of a sum of `count` terms under stochastic rounding."""
+    growth = count * math.log2(1.0 + 2.0 ** (1 - fmt.precision))
+    return math.inf if growth > FLOAT64_BITS else count * largest * 2.0**growth * 1.001
+
+
+def _stochastic_rule(fmt: FloatFormat, count: int) -> rules.Stochastic64:
+    top = FLOAT64_BITS - fmt.precision
+    mask = ((1 << count) - 1) << (top - count)
+    return rules.Stochastic64(np.int64(top), np.int64(mask), np.int64(-(1 << top)))
+
+
+def rule64(fmt: FloatFormat, rounding: Rounding, accumulator: Accumulator) -> rules.Rule:
     """Return the constants of the float64 rounding into `fmt`."""
-    plan = make_plan(fmt, rounding, Overflow.SATURATE if saturate else fmt.overflow)
-    emin = float(plan.grid_emin)
-    scale = 1.5 * 2.0 ** (52 - fmt.mantissa_bits)
+    plan = make_plan(fmt, rounding, Overflow.SATURATE if accumulator.saturate else fmt.overflow)
+    scale = 1.5 * 2.0 ** (FLOAT64_BITS - fmt.precision)
     base = rules.Nearest64(
         scale=np.float64(scale),
-        smallest=np.float64(math.ldexp(scale, int(emin))),
+        smallest=np.float64(math.ldexp(scale, plan.grid_emin)),
         min_positive=np.float64(plan.min_positive),
         max_finite=np.float64(plan.max_finite),
         over_positive=np.float64(plan.over_positive),
@@ -350,11 +410,17 @@ def rule64(fmt: FloatFormat, rounding: Rounding, *, saturate: bool) -> rules.Rul
     )
     if rounding is Rounding.NEAREST_EVEN:
         return base
-    spacing = 2.0**-fmt.mantissa_bits
+    spacing = np.float64(2.0**-fmt.mantissa_bits)
+    spacing_min = np.float64(math.ldexp(spacing, plan.grid_emin))
+    if rounding is Rounding.STOCHASTIC:
+        count = accumulator.random_bits
+        top = FLOAT64_BITS - 1
+        mask = np.int64(((1 << count) - 1) << (top - count))
+        return rules.StochasticThreshold64(base, spacing, spacing_min, np.int64(top), mask)
     return rules.Threshold64(
-        base=base,
-        spacing_scale=np.float64(spacing),
-        spacing_min=np.float64(math.ldexp(spacing, int(emin))),
-        threshold_positive=np.float64(plan.threshold_positive),
-        threshold_negative=np.float64(plan.threshold_negative),
+        base,
+        spacing,
+        spacing_min,
+        np.float64(plan.threshold_positive),
+        np.float64(plan.threshold_negative),
     )

@@ -109,7 +109,31 @@ class Threshold64(NamedTuple):
     threshold_negative: np.float64
 
 
+class Stochastic64(NamedTuple):
+    """Stochastic rounding of sums that float64 holds exactly, by an addition to the bits.
+
+    Valid where no sum falls between subnormals or overflows.
+    """
+
+    #: Random bits are moved to just below this bit, the lowest that is kept.
+    top: np.int64
+    #: The places of the random bits.
+    mask: np.int64
+    #: The bits that are kept.
+    keep: np.int64
+
+
+class StochasticThreshold64(NamedTuple):
+    """Any format, stochastic, with a sticky last bit: a random threshold per sum."""
+
+    base: Nearest64
+    spacing_scale: np.float64
+    spacing_min: np.float64
+    top: np.int64
+    mask: np.int64
+
+
 #: Every rule that a kernel can be compiled for.
-Rule = Rule32 | Ordered32 | Nearest64 | Threshold64
+Rule = Rule32 | Ordered32 | Nearest64 | Threshold64 | Stochastic64 | StochasticThreshold64
 #: What may follow the rounding of a float32 rule.
 Bound = Unbounded | Clamped | Poisoned

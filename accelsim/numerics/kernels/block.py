@@ -11,12 +11,10 @@ from __future__ import annotations
 from typing import Any
 
 from accelsim.numerics.kernels.compile import compiled
-from accelsim.numerics.kernels import steps64 as _steps64  # fills the table of steps
-from accelsim.numerics.kernels.steps import step
-from accelsim.numerics.kernels.vector import VECTOR_BYTES, load, splat, splat_at, store
+from accelsim.numerics.kernels.step import step
+from accelsim.numerics.kernels.vector import load, splat, splat_at, store
+from accelsim.numerics.panels import ROWS_PER_TASK
 
-#: Rows that one task computes.
-ROWS_PER_TASK = 64
 #: Products of k that are done before the next rows are begun, chunk permitting.
 K_BLOCK = 1024
 
@@ -30,20 +28,20 @@ def multiply_tasks(
     `a` is (batch, m, k), `b` (batch, panels, k, lanes), `out` (batch, m, panels *
     lanes), all contiguous, of one float type; `out` holds zeros at first.
     """
-    batches, m, k = a.shape
+    _, m, k = a.shape
     panels = b.shape[1]
     lanes = b.shape[3]
-    row_blocks = (m + 63) // 64
+    row_blocks = (m + ROWS_PER_TASK - 1) // ROWS_PER_TASK
     n = out.shape[2]
     flat_a = a.reshape(a.size)
     flat_b = b.reshape(b.size)
     flat_out = out.reshape(out.size)
-    block = chunk if chunk >= 1024 else (1024 // chunk) * chunk
+    block = chunk if chunk >= K_BLOCK else (K_BLOCK // chunk) * chunk
     for task in range(first, last):
         batch = task // (panels * row_blocks)
         panel = task // row_blocks % panels
-        start = task % row_blocks * 64
-        stop = min(m, start + 64)
+        start = task % row_blocks * ROWS_PER_TASK
+        stop = min(m, start + ROWS_PER_TASK)
         base_b = (batch * panels + panel) * k * lanes
         base_a = batch * m * k
         base_out = batch * m * n + panel * lanes

@@ -49,6 +49,6 @@ def source_digest() -> str:
 
 def _stamp_with(dispatcher: Any, digest: str) -> None:
     """Make a cached kernel stale as soon as any kernel source changes."""
-    cache_file = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
+    cache_file: Any = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
     if hasattr(cache_file, "_version"):
         cache_file._version = f"{cache_file._version}-{digest}"

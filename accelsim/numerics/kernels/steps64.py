@@ -6,11 +6,12 @@ more rounding, by a constant per binade, is that of the exact sum.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from accelsim.numerics.kernels.steps import STEPS
+from accelsim.numerics.kernels.compile import inlined
 from accelsim.numerics.kernels.vector import (
     add,
     as_float,
@@ -28,7 +29,6 @@ from accelsim.numerics.kernels.vector import (
     splat,
     subtract,
 )
-from accelsim.numerics.kernels.compile import inlined
 from accelsim.numerics.rules import Nearest64, Threshold64
 
 
@@ -107,5 +107,5 @@ def _threshold64(rule: Any, a: Any, b: Any, total: Any) -> Any:
     return round_from(rule, x, bars)
 
 
-STEPS[Nearest64] = _nearest64
-STEPS[Threshold64] = _threshold64
+#: The code of each type of rule.
+STEPS_64: dict[type, Callable[..., Any]] = {Nearest64: _nearest64, Threshold64: _threshold64}

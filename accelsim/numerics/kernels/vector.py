@@ -14,11 +14,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import llvmlite.ir as ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
 
+#: Numba's decorator, without its types: what it returns is called in compiled code only.
+_operation: Any = intrinsic
+_declare: Any = cgutils.get_or_insert_function
 #: Bytes of a vector.
 VECTOR_BYTES = 256
 
@@ -33,7 +36,7 @@ _INTEGER_TWIN = {"f32": "i32", "f64": "i64"}
 _FLOAT_TWIN = {"i32": "f32", "i64": "f64"}
 
 
-class Vector(types.Type):  # type: ignore[misc]
+class Vector(types.Type):
     """Numba type of a vector of numbers."""
 
     def __init__(self, kind: str) -> None:
@@ -42,7 +45,7 @@ class Vector(types.Type):  # type: ignore[misc]
         super().__init__(name=f"Vector({kind})")
 
 
-class Mask(types.Type):  # type: ignore[misc]
+class Mask(types.Type):
     """Numba type of a vector of truth values."""
 
     def __init__(self, lanes: int) -> None:
@@ -55,15 +58,16 @@ def _llvm_type(kind: str) -> Any:
 
 
 @register_model(Vector)
-class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]
+class _VectorModel(models.PrimitiveModel):
     def __init__(self, manager: Any, fe_type: Vector) -> None:
-        super().__init__(manager, fe_type, _llvm_type(fe_type.kind))
+        super().__init__(manager, fe_type, _llvm_type(fe_type.kind))  # type: ignore[no-untyped-call]
 
 
 @register_model(Mask)
-class _MaskModel(models.PrimitiveModel):  # type: ignore[misc]
+class _MaskModel(models.PrimitiveModel):
     def __init__(self, manager: Any, fe_type: Mask) -> None:
-        super().__init__(manager, fe_type, ir.VectorType(ir.IntType(1), fe_type.lanes))
+        lanes = ir.VectorType(ir.IntType(1), fe_type.lanes)
+        super().__init__(manager, fe_type, lanes)  # type: ignore[no-untyped-call]
 
 
 def _pointer(context: Any, builder: Any, array_type: Any, array: Any, offset: Any) -> Any:
@@ -72,7 +76,7 @@ def _pointer(context: Any, builder: Any, array_type: Any, array: Any, offset: An
     return builder.bitcast(builder.gep(data, [offset]), _llvm_type(kind).as_pointer())
 
 
-@intrinsic  # type: ignore[misc]
+@_operation
 def load(_typing: Any, array: Any, offset: Any) -> Any:
     """Read a vector from a flat array, from element `offset` on."""
 
@@ -83,7 +87,7 @@ def load(_typing: Any, array: Any, offset: Any) -> Any:
     return Vector(_KIND_OF[array.dtype])(array, types.intp), generate
 
 
-@intrinsic  # type: ignore[misc]
+@_operation
 def store(_typing: Any, array: Any, offset: Any, vector: Any) -> Any:
     """Write a vector to a flat array, from element `offset` on."""
 
@@ -95,7 +99,7 @@ def store(_typing: Any, array: Any, offset: Any, vector: Any) -> Any:
     return types.void(array, types.intp, vector), generate
 
 
-@intrinsic  # type: ignore[misc]
+@_operation
 def splat(_typing: Any, scalar: Any) -> Any:
     """Return a vector with the same number in every lane."""
     kind = _KIND_OF[scalar]
@@ -106,7 +110,7 @@ def splat(_typing: Any, scalar: Any) -> Any:
     return Vector(kind)(scalar), generate
 
 
-@intrinsic  # type: ignore[misc]
+@_operation
 def splat_at(_typing: Any, array: Any, offset: Any) -> Any:
     """Return a vector with element `offset` of a flat array in every lane.
 
@@ -133,9 +137,7 @@ def _call(builder: Any, name: str, kind: str, args: Any) -> Any:
     vector_type = _llvm_type(kind)
     function_type = ir.FunctionType(vector_type, [vector_type] * len(args))
     full_name = f"llvm.{name}.v{vector_type.count}{kind}"
-    return builder.call(
-        cgutils.get_or_insert_function(builder.module, function_type, full_name), args
-    )
+    return builder.call(_declare(builder.module, function_type, full_name), args)
 
 
 def _llvm_function(name: str, arity: int) -> Any:
@@ -146,20 +148,20 @@ def _llvm_function(name: str, arity: int) -> Any:
 
     if arity == 1:
 
-        @intrinsic  # type: ignore[misc]
+        @_operation
         def unary(_typing: Any, x: Any) -> Any:
             return x(x), generate_for(x.kind)
 
         return unary
     if arity == 2:
 
-        @intrinsic  # type: ignore[misc]
+        @_operation
         def binary(_typing: Any, x: Any, y: Any) -> Any:
             return x(x, y), generate_for(x.kind)
 
         return binary
 
-    @intrinsic  # type: ignore[misc]
+    @_operation
     def ternary(_typing: Any, x: Any, y: Any, z: Any) -> Any:
         return x(x, y, z), generate_for(x.kind)
 
@@ -181,7 +183,7 @@ funnel_shift_left = _llvm_function("fshl", 3)
 def _instruction(name: str, integer_name: str | None = None) -> Any:
     """Make an operation of one LLVM instruction with two operands."""
 
-    @intrinsic  # type: ignore[misc]
+    @_operation
     def operation(_typing: Any, x: Any, y: Any) -> Any:
         chosen = integer_name if integer_name and x.kind[0] == "i" else name
 
@@ -206,7 +208,7 @@ shift_right = _instruction("lshr")
 def _comparison(relation: str) -> Any:
     """Make a comparison: false where a float operand is NaN; signed for integers."""
 
-    @intrinsic  # type: ignore[misc]
+    @_operation
     def comparison(_typing: Any, x: Any, y: Any) -> Any:
         def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
             if x.kind[0] == "i":
@@ -225,7 +227,7 @@ at_least = _comparison(">=")
 different = _comparison("!=")
 
 
-@intrinsic  # type: ignore[misc]
+@_operation
 def select(_typing: Any, mask: Any, x: Any, y: Any) -> Any:
     """Return x where the mask is true, else y."""
 
@@ -238,7 +240,7 @@ def select(_typing: Any, mask: Any, x: Any, y: Any) -> Any:
 def _cast(twins: dict[str, str]) -> Any:
     """Make a reinterpretation of the same bits."""
 
-    @intrinsic  # type: ignore[misc]
+    @_operation
     def cast(_typing: Any, x: Any) -> Any:
         target = twins[x.kind]
 

@@ -1,9 +1,6 @@
-"""One rounded addition each, on vectors: the heart of every kernel.
+"""One rounded addition on float32 vectors: a fused multiply-add, a rounding, a bound.
 
-`step(rule, a, b, total)` is round(a * b + total). The *type* of a rule of
-`accelsim.numerics.rules` chooses the code when a kernel is compiled, so a kernel
-holds one way of rounding and no switch. This file has the float32 rules;
-`accelsim.numerics.kernels.steps64` the float64 ones.
+Valid under the conditions that `accelsim.numerics.paths` proves.
 
 References
 ----------
@@ -23,7 +20,6 @@ from accelsim.numerics.kernels.vector import (
     add,
     as_float,
     as_integer,
-    at_least,
     bit_and,
     fused_multiply_add,
     greater,
@@ -49,11 +45,6 @@ from accelsim.numerics.rules import (
 
 #: The exponent field of a float32.
 EXPONENT_FIELD_32 = np.int32(0x7F800000)
-
-
-def step(rule: Any, a: Any, b: Any, total: Any) -> Any:
-    """Return a * b + total, rounded by `rule`; in compiled code only."""
-    raise NotImplementedError
 
 
 def rounded(rounding: Any, x: Any) -> Any:
@@ -114,22 +105,17 @@ def _poisoned(bound: Any, x: Any) -> Any:
     return select(over, splat(np.float32(np.inf)), x)
 
 
-#: The code of each type of rule, rounding and bound.
-STEPS: dict[type, Callable[..., Any]] = {Rule32: _rule32, Ordered32: _ordered32}
+#: The code of each type of rule.
+STEPS_32: dict[type, Callable[..., Any]] = {Rule32: _rule32, Ordered32: _ordered32}
 _ROUNDINGS = {Split: _split, Grid: _grid, Away: _away, AwayFlushed: _away_flushed}
 _BOUNDS = {Unbounded: _unbounded, Clamped: _clamped, Poisoned: _poisoned}
 
 
-@overload(step, inline="always")  # type: ignore[misc]
-def _choose_step(rule: Any, a: Any, b: Any, total: Any) -> Any:
-    return STEPS.get(rule.instance_class)
-
-
-@overload(rounded, inline="always")  # type: ignore[misc]
+@overload(rounded, inline="always")
 def _choose_rounding(rounding: Any, x: Any) -> Any:
     return _ROUNDINGS.get(rounding.instance_class)
 
 
-@overload(bounded, inline="always")  # type: ignore[misc]
+@overload(bounded, inline="always")
 def _choose_bound(bound: Any, x: Any) -> Any:
     return _BOUNDS.get(bound.instance_class)
