@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 from accelsim.arch.accumulator import AccumulatorUnit
 from accelsim.arch.interconnect import Interconnect
@@ -10,6 +12,12 @@ from accelsim.arch.mac_array import MacArray
 from accelsim.arch.memory import Dram, Memory
 from accelsim.arch.vector_unit import VectorUnit
 from accelsim.config import StrictModel
+from accelsim.errors import ConfigError, Problem, UnknownNameError, near_miss_hint
+from accelsim.files import ResourceKind, list_resources
+from accelsim.registry import cost_tables, recipes
+
+#: A name that ends so is a path, and is looked for when it is needed.
+_FILE_ENDINGS = (".yaml", ".yml")
 
 
 class Chip(StrictModel):
@@ -44,6 +52,34 @@ class Chip(StrictModel):
     cost_table: str
     """Cost table, by name or path."""
 
+    @field_validator("default_recipe")
+    @classmethod
+    def _check_recipe(cls, name: str) -> str:
+        if not name.endswith(_FILE_ENDINGS) and name not in recipes:
+            raise UnknownNameError("recipe", name, recipes.names())
+        return name
+
+    @field_validator("cost_table")
+    @classmethod
+    def _check_cost_table(cls, name: str) -> str:
+        shipped = list_resources(ResourceKind.COST_TABLES)
+        if not name.endswith(_FILE_ENDINGS) and name not in shipped and name not in cost_tables:
+            raise UnknownNameError("cost table", name, {*shipped, *cost_tables.names()})
+        return name
+
+    @model_validator(mode="after")
+    def _check_sources(self) -> Self:
+        """Refuse a source for a field that does not exist: it would vouch for nothing."""
+        known = _field_names(self)
+        problems = [
+            Problem(f"No field has this name.{near_miss_hint(name, known)}", path=f"sources.{name}")
+            for name in self.sources
+            if name not in known
+        ]
+        if problems:
+            raise ConfigError(problems)
+        return self
+
     @property
     def dram_bytes_per_cycle(self) -> float | None:
         """DRAM bandwidth in bytes per cycle; None means unlimited."""
@@ -59,3 +95,14 @@ class Chip(StrictModel):
     def peak_macs_per_cycle(self, k_per_pe: int) -> int:
         """Return the MACs per cycle of all cores at a rate of `k_per_pe`."""
         return self.cores * self.mac_array.pe_count * k_per_pe
+
+
+def _field_names(model: BaseModel, prefix: str = "") -> list[str]:
+    """Return the dotted names of all fields of a model and of the models in it."""
+    names = []
+    for name in type(model).model_fields:
+        names.append(prefix + name)
+        value = getattr(model, name)
+        if isinstance(value, BaseModel):
+            names.extend(_field_names(value, f"{prefix}{name}."))
+    return names

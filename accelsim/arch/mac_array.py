@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from accelsim.config import StrictModel
+from accelsim.errors import ConfigError, Problem, UnknownNameError
 from accelsim.precision import FormatRef, PairRule
+from accelsim.registry import dataflows
 
 
 class OperandPair(StrictModel):
@@ -49,6 +51,33 @@ class MacArray(StrictModel):
     """Passes follow each other without draining the array in between."""
     drain: Drain = Drain.HIDDEN
     """How finished outputs leave an output-stationary array."""
+
+    @field_validator("dataflow")
+    @classmethod
+    def _check_dataflow(cls, name: str) -> str:
+        if name not in dataflows:
+            raise UnknownNameError("dataflow", name, dataflows.names())
+        return name
+
+    @field_validator("operand_pairs")
+    @classmethod
+    def _check_pairs(cls, pairs: tuple[OperandPair, ...]) -> tuple[OperandPair, ...]:
+        """Refuse a pair given twice: it would not be clear which rate holds."""
+        first_at: dict[frozenset[str], int] = {}
+        problems = []
+        for index, pair in enumerate(pairs):
+            first = first_at.setdefault(frozenset((pair.a.name, pair.b.name)), index)
+            if first != index:
+                problems.append(
+                    Problem(
+                        f"{pair.a.name} x {pair.b.name} is listed already, as entry {first};"
+                        " a pair serves both orders. Remove one of them.",
+                        path=f"[{index}]",
+                    )
+                )
+        if problems:
+            raise ConfigError(problems)
+        return pairs
 
     @property
     def pe_count(self) -> int:

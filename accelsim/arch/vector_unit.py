@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from accelsim.config import StrictModel
@@ -15,7 +17,9 @@ class VectorUnit(StrictModel):
     """Elements that one cycle can serve, for a function that takes one cycle."""
     formats: tuple[FormatRef, ...] = Field(min_length=1, max_length=32)
     """Compute formats that the lanes have."""
-    cycles_per_element: dict[str, int] = Field(default_factory=dict)
+    cycles_per_element: dict[str, Annotated[int, Field(ge=1, le=4096)]] = Field(
+        default_factory=dict
+    )
     """Cycles a lane spends on one element, by function; 1 where not listed."""
     latency_cycles: int = Field(default=1, ge=0, le=4096)
     """Cycles from the first element in to the first element out."""

@@ -11,7 +11,11 @@ from accelsim.registry import dataflows
 from accelsim.schedule.dataflows import Dataflow, vector_fallback
 from accelsim.schedule.mapping import Mapping
 from accelsim.schedule.schedule import Schedule
-from accelsim.schedule.support import runs_on_vector_unit, vector_op_refusals
+from accelsim.schedule.support import (
+    check_vector_functions,
+    runs_on_vector_unit,
+    vector_op_refusals,
+)
 from accelsim.schedule.validate import check_mapping
 from accelsim.workload.ops import Gemm, Op, VectorOp
 
@@ -52,7 +56,10 @@ def make_schedules(ops: Iterable[Op], chip: Chip) -> dict[str, Schedule]:
         If the chip cannot serve some ops: all reasons together, each once.
     MappingError
         As `make_schedule`, for the first op that cannot be mapped.
+    UnknownNameError
+        If the chip names a dataflow or a vector function that does not exist.
     """
+    check_vector_functions(chip)
     schedules: dict[str, Schedule] = {}
     mapped: dict[Hashable, Schedule] = {}
     refusals: dict[str, str] = {}

@@ -8,9 +8,10 @@ the GEMMs that the array cannot serve.
 from __future__ import annotations
 
 from accelsim.arch import AccumulatorCapability, Chip, OperandPair
-from accelsim.errors import UnsupportedError
+from accelsim.errors import UnknownNameError, UnsupportedError
 from accelsim.precision import AccumulationMethod, Accumulator, PairRule
 from accelsim.workload.ops import Gemm, VectorOp
+from accelsim.workload.vector_functions import VECTOR_FUNCTIONS
 
 
 def select_pair(op: Gemm, chip: Chip) -> OperandPair:
@@ -87,6 +88,19 @@ def runs_on_vector_unit(op: Gemm, chip: Chip) -> bool:
     return True
 
 
+def check_vector_functions(chip: Chip) -> None:
+    """Refuse a chip that gives cycles for a vector function that does not exist.
+
+    Raises
+    ------
+    UnknownNameError
+        It lists the nearest name and all known ones.
+    """
+    for name in chip.vector_unit.cycles_per_element:
+        if name not in VECTOR_FUNCTIONS:
+            raise UnknownNameError("vector function", name, VECTOR_FUNCTIONS)
+
+
 def vector_op_refusals(op: VectorOp, chip: Chip) -> tuple[str, ...]:
     """Return why the vector unit cannot compute `op`; empty where it can."""
     formats = chip.vector_unit.formats
@@ -124,8 +138,15 @@ def _serves(capability: AccumulatorCapability, accumulator: Accumulator) -> bool
         (capability.inner, capability.outer) == (accumulator.inner, accumulator.outer)
         and accumulator.method in capability.methods
         and roundings <= set(capability.roundings)
+        and _integer_bits(accumulator) in (None, capability.inner.bits)
         and (accumulator.product is None or accumulator.product in capability.products)
     )
+
+
+def _integer_bits(accumulator: Accumulator) -> int | None:
+    """Return the width of an integer sum, None for any other."""
+    integer = accumulator.method is AccumulationMethod.INTEGER
+    return accumulator.integer_bits if integer else None
 
 
 def _pair_text(pair: OperandPair) -> str:
@@ -150,6 +171,8 @@ def _request_text(accumulator: Accumulator) -> str:
     )
     if accumulator.resolved_outer_rounding is not accumulator.rounding:
         text += f", outer {accumulator.resolved_outer_rounding}"
+    if (bits := _integer_bits(accumulator)) is not None:
+        text += f", {bits} bits"
     text += ")"
     if accumulator.product is not None:
         text += f", products rounded to {accumulator.product.name}"
