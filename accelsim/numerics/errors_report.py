@@ -69,9 +69,10 @@ class EventCounts:
     overflow : int
         Became infinite, or NaN in a format without infinity, from finite numbers.
     saturation : int
-        Were clamped to the largest finite number of their format.
+        Were clamped to the largest finite number of their format, not rounded to it.
     underflow : int
-        Became zero where the reference, or the number that was rounded, is not.
+        Became zero from a number, or with a reference, that is not zero but below the
+        smallest positive number of the format. A sum that cancels to zero is none.
     nan : int
         Are NaN.
     zero : int
@@ -145,20 +146,20 @@ def count_events(values: Array, exact: Array, fmt: NumberFormat) -> EventCounts:
     rounded; then an overflow inside a sum counts as well.
     """
     top = fmt.max_finite
+    beyond = top + (fmt.ulp(top) / 2 if isinstance(fmt, FloatFormat) else 0.0)
     overflow = saturation = underflow = nan = zero = 0
     for value, source in _blocks(values, exact):
         with np.errstate(invalid="ignore"):
             size, before = np.abs(value), np.abs(source)
-            is_zero = value == 0
-            count = int(np.count_nonzero(is_zero))
-            zero += count
-            if count:
-                underflow += int(np.count_nonzero(is_zero & (before > 0)))
+            before_zeros = before[value == 0]
+            zero += before_zeros.size
+            small = (before_zeros > 0) & (before_zeros < fmt.min_positive)
+            underflow += int(np.count_nonzero(small))
             if not float(np.max(size, initial=0.0)) < top:  # also where a NaN is the maximum
                 is_nan = np.isnan(value)
                 nan += int(np.count_nonzero(is_nan))
                 overflow += int(np.count_nonzero((is_nan | np.isinf(value)) & np.isfinite(before)))
-                saturation += int(np.count_nonzero((size == top) & (before > top)))
+                saturation += int(np.count_nonzero((size == top) & (before >= beyond)))
     return EventCounts(values.size, overflow, saturation, underflow, nan, zero)
 
 
@@ -174,7 +175,7 @@ def zero_product_share(a: Array, b: Array) -> float:
         return 0.0
     live_a = np.count_nonzero(a, axis=1).astype(np.int64)  # (groups, k)
     live_b = np.count_nonzero(b, axis=2).astype(np.int64)  # (groups, k)
-    return 1.0 - int(np.sum(live_a * live_b)) / (groups * m * n * k)
+    return 1.0 - float(np.sum(live_a * live_b)) / (groups * m * n * k)
 
 
 def _blocks(values: Array, reference: Array) -> Iterator[tuple[Array, Array]]:

@@ -122,7 +122,13 @@ class Machine:
         schedule = options.schedules.get(op.name)
         order = None if schedule is None else schedule.reduction_order()
         sums = reduce_in_order(
-            a[:, rows], b, op.accumulator, order, threads=options.threads, key=key
+            a[:, rows],
+            b,
+            op.accumulator,
+            order,
+            formats=(op.a.format, op.b.format),
+            threads=options.threads,
+            key=key,
         )
         values = _leave_accumulator(sums, op, key)  # (groups, rows, n)
         is_sample = options.sample is not None

@@ -7,13 +7,14 @@ additions are. This module brings the two together.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import ShapeError, UnsupportedError
-from accelsim.formats import Rounding
+from accelsim.formats import NumberFormat, Rounding
 from accelsim.formats.random_bits import StreamKey
 from accelsim.numerics.matmul import matmul
 from accelsim.numerics.vector_ops_arithmetic import Arithmetic
@@ -36,6 +37,7 @@ def reduce_in_order(
     accumulator: Accumulator,
     order: ReductionOrder | None,
     *,
+    formats: tuple[NumberFormat, NumberFormat] | None = None,
     threads: int = 1,
     key: StreamKey | None = None,
 ) -> Array:
@@ -48,6 +50,8 @@ def reduce_in_order(
     accumulator : Accumulator
     order : ReductionOrder or None
         None is plain k order with the accumulator's own chunks.
+    formats : (NumberFormat, NumberFormat), optional
+        Of `a` and `b`; saves measuring them.
     threads : int
         Never changes a bit.
     key : StreamKey, optional
@@ -66,13 +70,15 @@ def reduce_in_order(
     UnsupportedError
         For a split reduction with stochastic additions.
     """
+    a_format, b_format = formats or (None, None)
+    multiply = partial(matmul, a_format=a_format, b_format=b_format, threads=threads, key=key)
     if order is None:
-        return matmul(a, b, accumulator, threads=threads, key=key)
+        return multiply(a, b, accumulator)
     if order.k != a.shape[2]:
         raise ShapeError(f"The schedule orders {order.k} products; the operands have {a.shape[2]}.")
     ordered = _in_chunks_of(accumulator, order)
     if len(order.segments) <= 1:
-        return matmul(a, b, ordered, threads=threads, key=key)
+        return multiply(a, b, ordered)
     if Rounding.STOCHASTIC in (ordered.rounding, ordered.resolved_outer_rounding):
         raise UnsupportedError(
             "A reduction that is split across cores needs a deterministic accumulator:"
@@ -80,12 +86,12 @@ def reduce_in_order(
         )
     tree = Arithmetic(order.tree_format)
     sums = [
-        matmul(a[:, :, start:stop], b[:, start:stop, :], ordered, threads=threads, key=key)
+        multiply(a[:, :, start:stop], b[:, start:stop, :], ordered)
         for start, stop in order.segments
     ]
     total = tree.enter(sums[0])
-    for partial in sums[1:]:
-        total = tree.add(total, tree.enter(partial))
+    for segment in sums[1:]:
+        total = tree.add(total, tree.enter(segment))
     return total
 
 

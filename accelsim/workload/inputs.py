@@ -159,7 +159,8 @@ def _fit(path: Path, values: NDArray[Any], shape: Shape) -> Float32Array:
         )
     if len(values) < batch:
         raise DataError(f"{path} holds {len(values)} samples, fewer than the batch of {batch}.")
-    return _finite(path, np.ascontiguousarray(values[:batch], dtype=np.float32))
+    with np.errstate(over="ignore"):
+        return _finite(path, np.ascontiguousarray(values[:batch], dtype=np.float32))
 
 
 def _finite(path: Path, values: Float32Array) -> Float32Array:
