@@ -61,9 +61,7 @@ def small_chip(
 ) -> Chip:
     """Return a shipped chip with a small array, at the node of the cost table."""
     chip = load_chip(base)
-    array = chip.mac_array.model_copy(
-        update={"rows": rows, "cols": cols, "dataflow": dataflow}
-    )
+    array = chip.mac_array.model_copy(update={"rows": rows, "cols": cols, "dataflow": dataflow})
     return chip.model_copy(
         update={"mac_array": array, "technology_nm": technology_nm, "cores": cores}
     )

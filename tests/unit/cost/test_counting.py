@@ -60,9 +60,7 @@ def test_two_products_a_cycle_halve_the_clocked_cycles() -> None:
 
 def test_output_stationary_by_hand() -> None:
     """Tiles of 2 x 2 and 1 x 2 outputs, k = 5 streamed; sums leave through the rows below."""
-    counts = counts_of(
-        make_gemm(3, 2, 5, chunk_size=2), small_chip(dataflow="output_stationary")
-    )
+    counts = counts_of(make_gemm(3, 2, 5, chunk_size=2), small_chip(dataflow="output_stationary"))
     assert counts[CLOCK] == 2 * 5 * 4
     assert counts[EDGE] == ((2 * 5 + 2 * 5) + (1 * 5 + 2 * 5)) * 16
     assert counts[PRELOAD] == (3 * 2 + 1 * 2) * 16
@@ -98,9 +96,7 @@ def test_traffic_is_counted_byte_by_byte() -> None:
     """Ring of 4 with the port at core 0: 1, 2, 3 and 2 links to the cores, 2 on average."""
     chip = load_chip("fp8_chunk64")
     assert mean_hops(chip) == 2
-    op = VectorOp(
-        "r", "r", Phase.FORWARD, "relu", ("x",), ("y",), 1, get_format("fp16_e6m9")
-    )
+    op = VectorOp("r", "r", Phase.FORWARD, "relu", ("x",), ("y",), 1, get_format("fp16_e6m9"))
     counts = count_actions(op, chip, OpTraffic(10, 20, 30, 40, 50))
     assert counts[Action(Component.DRAM, Verb.READ_BYTES)] == 10
     assert counts[Action(Component.DRAM, Verb.WRITE_BYTES)] == 20
@@ -130,8 +126,7 @@ def test_counts_conserve_work(m, n, tiles, groups, chunk, dataflow, cores) -> No
     chunks = -(-op.k // (chunk or op.k))
     assert counts.total(Component.ACCUMULATOR, Verb.ADD) == groups * m * n * chunks
     touched = sum(
-        op.a.view.footprint(step.m, step.k) + op.b.view.footprint(step.k, step.n)
-        for step in steps
+        op.a.view.footprint(step.m, step.k) + op.b.view.footprint(step.k, step.n) for step in steps
     )
     assert array_read_bytes(plan) == touched * 2
     streamed = {"weight_stationary": "m", "input_stationary": "n", "output_stationary": "k"}

@@ -1,0 +1,205 @@
+"""Arithmetic units: synthesised rows, the model fitted to them, and what has no price."""
+
+from __future__ import annotations
+
+import pytest
+
+from accelsim.arch import load_chip
+from accelsim.cost.catalog import load_cost_table
+from accelsim.cost.gate_model import Term, area_residuals, energy_residuals, fit_gate_model
+from accelsim.cost.pe import lanes_of, price_pe
+from accelsim.cost.shapes import merge, shape_of
+from accelsim.cost.table import Basis, UnitKind
+from accelsim.cost.units import CONVERTER_SHARE_OF_ADDER, UnitPrices, shapes_of, unit_prices
+from accelsim.errors import UnsupportedError
+from accelsim.formats import get_format
+
+TABLE = load_cost_table("synth45")
+PRICES = unit_prices(TABLE)
+DUAL = shapes_of("fp8_e5m2", "fp8_e4m3fn")
+FP16 = shapes_of("fp16_e6m9")
+
+# Area in um2 and energy per MAC in pJ with its clock, Nangate 45 nm: the synthesis report.
+SYNTHESISED = [
+    (("fp8_e5m2",), "fp16_e6m9", 947, 2.78),
+    (("fp8_e4m3",), "fp16_e6m9", 942, 3.13),
+    (("fp8_e5m2", "fp8_e4m3"), "fp16_e6m9", 1094, 3.26),
+    (("fp8_e5m2",), "fp32", 1711, 5.22),
+    (("fp16_e6m9",), "fp16_e6m9", 1773, 6.02),
+    (("fp16_e5m10",), "fp16_e5m10", 1944, 7.00),
+    (("bf16",), "fp32", 2307, 8.48),
+    (("fp16_e5m10",), "fp32", 2773, 10.28),
+    (("fp32",), "fp32", 6419, 22.11),
+]
+
+
+@pytest.mark.parametrize(("operands", "total", "area", "energy"), SYNTHESISED)
+def test_synthesised_elements_have_their_own_price(operands, total, area, energy) -> None:
+    got = PRICES.pe(shapes_of(*operands), shapes_of(total))
+    assert got.area_um2 == pytest.approx(area, abs=0.6)
+    assert got.energy_pj + got.clock_pj == pytest.approx(energy, abs=0.006)
+    assert got.basis is got.energy_basis is Basis.MEASURED
+
+
+@pytest.mark.parametrize(
+    ("operands", "total", "low", "high"),
+    [("fp16_e5m10", "fp16_e5m10", 1.84, 2.18), ("fp16_e5m10", "fp32", 2.79, 3.03),
+     ("fp32", "fp32", 6.44, 7.36)],
+)  # fmt: skip
+def test_area_ratios_lie_within_the_spread_of_four_libraries(operands, total, low, high) -> None:
+    """Nangate 45, sky130, ASAP7 and osu018, each relative to its own FP8 element.
+
+    Two figures of the spread, so half a unit of the last one is allowed; the fitted
+    model alone is held to the same spread and the 15 % that it promises.
+    """
+    base = PRICES.pe(shapes_of("fp8_e5m2"), FP16).area_um2
+    ratio = PRICES.pe(shapes_of(operands), shapes_of(total)).area_um2 / base
+    assert low - 0.005 <= ratio <= high + 0.005
+    assert fitted_area(operands, total) / fitted_area("fp8_e5m2", "fp16_e6m9") == pytest.approx(
+        ratio, rel=0.15
+    )
+
+
+def test_energy_ratios_are_those_of_the_synthesis_report() -> None:
+    """FP8 : half with half : half with FP32 : FP32 = 1 : 2.52 : 3.70 : 7.96, clock included."""
+
+    def whole(operand: str, total: str) -> float:
+        unit = PRICES.pe(shapes_of(operand), shapes_of(total))
+        return unit.energy_pj + unit.clock_pj
+
+    base = whole("fp8_e5m2", "fp16_e6m9")
+    got = [whole("fp16_e5m10", "fp16_e5m10"), whole("fp16_e5m10", "fp32"), whole("fp32", "fp32")]
+    assert [value / base for value in got] == pytest.approx([2.52, 3.70, 7.96], abs=0.006)
+
+
+def fitted_area(operand: str, total: str) -> float:
+    """Return the model's area of an element whose own row is taken out of the table."""
+    shape = shapes_of(operand)
+    rows = tuple(
+        row
+        for row in TABLE.rows
+        if not (row.unit is UnitKind.PE and row.shapes == shape and row.accumulator == total)
+    )
+    table = TABLE.model_copy(update={"rows": rows})
+    unit = unit_prices(table).pe(shape, shapes_of(total))
+    assert unit.basis is Basis.FITTED
+    return unit.area_um2
+
+
+def test_the_model_meets_every_area_left_out_within_15_percent() -> None:
+    residuals = area_residuals(TABLE)
+    # Measured: 26 elements of floats, one of integers, three adders, four multipliers.
+    assert len(residuals) == 34
+    worst = max(residuals, key=lambda one: abs(one.left_out))
+    assert abs(worst.left_out) <= 0.15, worst
+    rms = (sum(one.left_out**2 for one in residuals) / len(residuals)) ** 0.5
+    assert rms < 0.06
+
+
+def test_the_scatter_of_energies_is_what_the_docstring_says() -> None:
+    """10 % in the mean square, up to 30 %: single runs differ by glitches."""
+    residuals = energy_residuals(TABLE)
+    assert len(residuals) == 26
+    assert max(abs(one.left_out) for one in residuals) < 0.30
+    rms = (sum(one.left_out**2 for one in residuals) / len(residuals)) ** 0.5
+    assert rms < 0.11
+
+
+def test_areas_are_sums_of_positive_blocks() -> None:
+    model = fit_gate_model(TABLE)
+    assert all(value > 0 for value in model.area_um2.values())
+    # A two-stage element switches less: its register stops glitches.
+    assert {term for term, value in model.energy_pj.items() if value < 0} == {Term.TWO_STAGE}
+
+
+def test_a_wider_unit_never_costs_less() -> None:
+    for mantissa in range(1, 12):
+        one, two = (
+            PRICES.pe(frozenset({shape_of(f"float_e5m{m}")}), FP16)
+            for m in (mantissa, mantissa + 1)
+        )
+        if Basis.MEASURED in (one.basis, two.basis):
+            continue
+        assert two.area_um2 > one.area_um2
+        assert two.energy_pj > one.energy_pj
+
+
+def test_a_mac_splits_into_its_halves() -> None:
+    mac = PRICES.mac(DUAL, FP16)
+    whole = PRICES.pe(DUAL, FP16)
+    assert mac.multiply_pj + mac.add_pj == pytest.approx(whole.energy_pj)
+    assert mac.add_pj > 3 * mac.multiply_pj  # the adder is the story of an FP8 MAC
+
+
+def test_the_two_rate_element_is_the_sum_of_its_parts() -> None:
+    """(1,6,9) element 1773.42, two multipliers of both FP8 kinds 292.07 each, one adder 609.14.
+
+    The multiplier: 1094.06 - 946.96 + 144.97, the elements of both kinds and of
+    e5m2, and the e5m2 multiplier.
+    """
+    chip = load_chip("fp8_chunk64")
+    pe = price_pe(chip.mac_array, chip.accumulator, PRICES)
+    assert pe.area_um2 == pytest.approx(1773.42 + 2 * (1094.06 - 946.96 + 144.97) + 609.14)
+    assert pe.basis is Basis.INTERPOLATED
+    assert [count for count, _ in pe.parts] == [1, 2, 1]
+    assert pe.operand_bits == 16
+    assert pe.register_bits == 48
+
+
+def test_the_fp8_only_element_is_the_synthesised_one() -> None:
+    chip = load_chip("fp8_only")
+    pe = price_pe(chip.mac_array, chip.accumulator, PRICES)
+    assert (pe.area_um2, pe.basis) == (1094.06, Basis.MEASURED)
+    (lane,) = lanes_of(chip.mac_array)
+    assert lane.operands == DUAL
+
+
+def test_an_operand_that_holds_the_others_serves_them() -> None:
+    chip = load_chip("scalesim_ws_32x32")  # FP8, (1,6,9) and FP32 at the same rate
+    pe = price_pe(chip.mac_array, chip.accumulator, PRICES)
+    assert pe.area_um2 == PRICES.pe(shapes_of("fp32"), shapes_of("fp32")).area_um2
+
+
+def test_formats_without_subnormals_have_smaller_elements() -> None:
+    """Synthesised without subnormals: 876.74 against 946.96 um2."""
+    plain = PRICES.pe(shapes_of("fp8_e5m2"), FP16)
+    flush = PRICES.pe(shapes_of("fp8_e5m2"), FP16, flush=True)
+    assert (plain.area_um2, flush.area_um2) == (946.96, 876.74)
+
+
+def test_shapes_ignore_bias_and_specials() -> None:
+    assert shape_of("fp8_e4m3fn") == shape_of("fp8_e4m3") == shape_of("fp8_e4m3b11")
+    assert shape_of("dlfloat16") == shape_of("fp16_e6m9")
+    assert str(merge([shape_of("int8"), shape_of("int32")])) == "int32"
+    assert shape_of(get_format("fp32")).significand_bits == 24
+    with pytest.raises(ValueError, match="nothing to merge"):
+        merge([])
+
+
+def test_converters_and_rounders_are_shares_and_sums() -> None:
+    """A converter is a third of the adder, 1373.36 um2 for FP32; a rounder adds 16 flip-flops."""
+    fp32 = shape_of("fp32")
+    converter = PRICES.converter(fp32)
+    assert converter.area_um2 == pytest.approx(1373.36 * CONVERTER_SHARE_OF_ADDER)
+    rounder = PRICES.stochastic_rounder(fp32, random_bits=16)
+    assert rounder.register_bits == 16
+    assert rounder.area_um2 > converter.area_um2 + 16 * 4.522
+    assert rounder.basis is Basis.ESTIMATE
+    statistics = PRICES.statistics_unit(fp32)
+    assert statistics.register_bits == 64
+    assert statistics.area_um2 > 2 * 1373.36 + 4138.16
+
+
+def test_literature_prices_what_it_lists_and_refuses_the_rest() -> None:
+    literature = unit_prices(load_cost_table("horowitz45"))
+    assert literature.model is None
+    assert literature.adder(shape_of("fp16_e5m10")).energy_pj == 0.4
+    with pytest.raises(UnsupportedError, match=r"^The cost table 'horowitz45' does not price") as e:
+        literature.pe(DUAL, FP16)
+    assert "It prices: adder fp16_e5m10" in str(e.value)
+    assert "synth45" in str(e.value)
+
+
+def test_a_table_without_flip_flops_cannot_price_a_register() -> None:
+    with pytest.raises(UnsupportedError, match="does not price a register"):
+        UnitPrices(load_cost_table("tpuv4i_7nm"), None).register(8)
