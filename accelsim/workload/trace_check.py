@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 
-from accelsim.workload.ops import Gemm, Operand, VectorOp
+from accelsim.precision.recipe import ScalingMethod
+from accelsim.workload.ops import Gemm, Op, Operand, VectorOp
 from accelsim.workload.trace import Trace
-from accelsim.workload.vector_functions import VECTOR_FUNCTIONS
+from accelsim.workload.vector_functions import VECTOR_FUNCTIONS, VectorFunction
+from accelsim.workload.vector_shapes import shape_problem
 from accelsim.workload.views import ConvolutionView, MatrixView
+
+_SCALINGS = tuple(method.value for method in ScalingMethod)
 
 
 def check_trace(trace: Trace) -> str | None:
@@ -16,7 +20,8 @@ def check_trace(trace: Trace) -> str | None:
     Checked: op names are unique; every tensor that is read is an input, a parameter, a
     parameter's scale, or the output of an earlier op, and is written once; views lay
     out exactly their tensor; formats of operands are those of their tensors; vector
-    functions exist and get as many tensors as they take.
+    functions exist, get as many tensors as they take, and fit
+    the shapes of those.
     """
     defined = set(trace.inputs)
     for parameter in trace.parameters:
@@ -29,10 +34,9 @@ def check_trace(trace: Trace) -> str | None:
         if op.name in seen:
             return f"Two ops are called {op.name!r}."
         seen.add(op.name)
-        problem = _gemm_problem(trace, op) if isinstance(op, Gemm) else _vector_problem(op)
         reads = (op.a.tensor, op.b.tensor) if isinstance(op, Gemm) else op.inputs
         writes = (op.out.tensor,) if isinstance(op, Gemm) else op.outputs
-        problem = problem or _flow_problem(trace, reads, writes, defined)
+        problem = _flow_problem(trace, reads, writes, defined) or _op_problem(trace, op)
         if problem:
             return f"op {op.name!r}: {problem}"
         defined.update(writes)
@@ -54,13 +58,15 @@ def _flow_problem(
     return None
 
 
+def _op_problem(trace: Trace, op: Op) -> str | None:
+    return _gemm_problem(trace, op) if isinstance(op, Gemm) else _vector_problem(trace, op)
+
+
 def _gemm_problem(trace: Trace, op: Gemm) -> str | None:
     wanted = {"a": (op.m, op.k), "b": (op.k, op.n), "out": (op.m, op.n)}
     for side, (rows, columns) in wanted.items():
         operand: Operand = getattr(op, side)
-        info = trace.tensors.get(operand.tensor)
-        if info is None:
-            return f"{operand.tensor!r} is described nowhere."
+        info = trace.tensors[operand.tensor]
         if info.format != operand.format:
             return (
                 f"{side} is read as {operand.format.name}, but {operand.tensor!r} is stored "
@@ -71,6 +77,11 @@ def _gemm_problem(trace: Trace, op: Gemm) -> str | None:
             return f"its view of {side} is {laid_out}, not {(op.groups, rows, columns)}."
         if elements != info.elements:
             return f"its view of {side} covers {elements} elements of {info.elements}."
+        if isinstance(operand.view, ConvolutionView):
+            if operand.view.channels % operand.view.groups:
+                return f"the groups of its view of {side} do not divide the channels."
+        elif math.prod(laid_out) != elements:
+            return f"its view of {side} lays {elements} elements out as {laid_out}."
     return None
 
 
@@ -86,7 +97,7 @@ def _view_extents(operand: Operand) -> tuple[tuple[int, int, int], int]:
     return (view.groups, rows, columns), elements
 
 
-def _vector_problem(op: VectorOp) -> str | None:
+def _vector_problem(trace: Trace, op: VectorOp) -> str | None:
     function = VECTOR_FUNCTIONS.get(op.function)
     if function is None:
         return f"{op.function!r} is no vector function."
@@ -94,5 +105,32 @@ def _vector_problem(op: VectorOp) -> str | None:
         return f"{op.function} takes {len(function.inputs)} tensors, not {len(op.inputs)}."
     if not 1 <= len(op.outputs) <= len(function.outputs):
         return f"{op.function} makes up to {len(function.outputs)} tensors."
-    extra = [name for name, _ in op.attributes if name not in function.attributes]
-    return f"{op.function} has no attribute {extra[0]!r}." if extra else None
+    problem = _attribute_problem(op, function)
+    if problem:
+        return problem
+    inputs = [trace.tensors[name].shape for name in op.inputs]
+    outputs = [trace.tensors[name].shape for name in op.outputs]
+    problem = shape_problem(op, function.inputs, inputs, outputs)
+    if problem:
+        return problem
+    visits = function.visits(inputs[0], outputs[0], dict(op.attributes))
+    if op.elements != visits:
+        return f"it says {op.elements} element visits; {op.function} makes {visits}."
+    return None
+
+
+def _attribute_problem(op: VectorOp, function: VectorFunction) -> str | None:
+    given = dict(op.attributes)
+    wanted = set(function.attributes)
+    if op.function == "store":
+        scaling = given.get("scaling")
+        if scaling not in _SCALINGS:
+            return f"its scaling is {scaling!r}, not one of {', '.join(_SCALINGS)}."
+        is_scaled = scaling != ScalingMethod.NONE
+        if len(op.outputs) != 1 + is_scaled:
+            return "a store makes a scale exactly where it is scaled."
+        wanted = wanted if is_scaled else {"scaling"}
+    extra, missing = sorted(given.keys() - wanted), sorted(wanted - given.keys())
+    if extra:
+        return f"{op.function} has no attribute {extra[0]!r}."
+    return f"{op.function} needs the attribute {missing[0]!r}." if missing else None

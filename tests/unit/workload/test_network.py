@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from accelsim.config import json_schema
 from accelsim.errors import ConfigError, UnknownNameError
-from accelsim.workload import Workload, load_workload
+from accelsim.precision import get_recipe
+from accelsim.registry import Registry
+from accelsim.workload import ReLU, Workload, load_workload, lower, network
+from accelsim.workload.scope import LayerScope
 
 HEAD = "name: n\ninput: {shape: [8, 8, 4]}\nlayers:\n"
 CONV = "  - {name: conv1, kind: conv2d, in_channels: 4, out_channels: 16, kernel: 3}\n"
@@ -123,3 +127,29 @@ def test_a_network_survives_json() -> None:
 
 def test_the_schema_knows_every_layer() -> None:
     assert {"Conv2d", "Linear", "BatchNorm2d", "Add"} <= set(json_schema(Workload)["$defs"])
+
+
+def test_a_layer_of_another_package_is_written_like_any_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Twice(ReLU):
+        kind: Literal["twice"] = "twice"  # type: ignore[assignment]
+
+        def lower_forward(self, scope: LayerScope) -> str:
+            return scope.vector("add", (scope.inputs[0], scope.inputs[0]))
+
+    registry = Registry("layer", group="test.layers")
+    registry.register("twice", Twice)
+    monkeypatch.setattr(network, "layer_registry", lambda: registry)
+    file = tmp_path / "n.yaml"
+    file.write_text(HEAD + "  - {name: double, kind: twice}\n", encoding="utf-8")
+    trace = lower(load_workload(file), get_recipe("fp32"))
+    assert [op.name for op in trace.ops] == ["double.add"]
+    with pytest.raises(ConfigError, match=r"Unknown layer 'relu'\. Known: twice\."):
+        load_workload("tiny")
+
+
+def test_a_changed_copy_has_its_own_graph() -> None:
+    folded = load_workload("resnet18").model_copy(update={"fold_batch_norm": True})
+    assert folded.graph.folded["bn1"] == "conv1"
+    assert not load_workload("resnet18").graph.folded

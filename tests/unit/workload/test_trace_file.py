@@ -81,6 +81,18 @@ def changed(change: Callable[[dict[str, Any]], object]) -> str:
         (lambda d: d["tensors"].pop("input"), "'input' is given but described nowhere"),
         (lambda d: d.update(outputs=["nothing"]), "The output 'nothing' is never made"),
         (lambda d: d["ops"][1].update(k=10**30), "ops.1.gemm.k"),
+        (
+            lambda d: d["tensors"]["conv1.bias"].update(shape=[15]),
+            r"its bias .*\(15,\), not \(16,\)",
+        ),
+        (lambda d: d["tensors"]["relu1"].update(shape=[1, 8, 8, 17]), r"its output has the shape"),
+        (lambda d: d["tensors"]["pool1"].update(shape=[1, 16]), r"not \(1, 1, 1, 16\)"),
+        (
+            lambda d: d["ops"][0].update(attributes={"scaling": "amax"}),
+            "exactly where it is scaled",
+        ),
+        (lambda d: d["ops"][0].update(attributes={}), "its scaling is None, not one of none, amax"),
+        (lambda d: d["ops"][0].update(elements=1), "says 1 element visits; store makes 256"),
     ],
 )
 def test_a_changed_trace_is_refused(

@@ -1,0 +1,88 @@
+"""Which shapes a vector op may have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+
+from accelsim.workload.ops import Attribute, VectorOp
+
+Shape = tuple[int, ...]
+Attributes = Mapping[str, Attribute]
+
+#: Operands with one element per channel, and operands with one element, by name.
+_CHANNEL_WISE = frozenset({"bias", "scale", "shift"})
+_SCALAR = frozenset({"scale_a", "scale_b"})
+
+
+def shape_problem(
+    op: VectorOp, names: Sequence[str], inputs: Sequence[Shape], outputs: Sequence[Shape]
+) -> str | None:
+    """Return what is wrong with the shapes of a vector op, in a sentence, or None.
+
+    Parameters
+    ----------
+    op : VectorOp
+        Its function is a known one.
+    names : sequence of str
+        What the function calls its inputs.
+    inputs, outputs : sequence of tuple of int
+        Shapes of the tensors, as many as the op names.
+    """
+    main = inputs[0]
+    for name, shape in zip(names[1:], inputs[1:], strict=True):
+        wanted = main
+        if name in _CHANNEL_WISE:
+            wanted = main[-1:]
+        elif name in _SCALAR:
+            wanted = (1,)
+        if shape != wanted:
+            return f"its {name} has the shape {shape}, not {wanted}."
+    made = _OUTPUT_SHAPES.get(op.function, _same)(main, dict(op.attributes))
+    if made is None:
+        return f"{op.function} cannot take the shape {main} with the attributes it has."
+    if outputs[0] != made:
+        return f"its output has the shape {outputs[0]}, not {made}."
+    if any(shape != (1,) for shape in outputs[1:]):
+        return f"its second output has the shape {outputs[1]}, not (1,)."
+    return None
+
+
+def _same(main: Shape, _attributes: Attributes) -> Shape | None:
+    return main
+
+
+def _one_pixel(main: Shape, _attributes: Attributes) -> Shape | None:
+    return (main[0], 1, 1, main[3]) if len(main) == 4 else None
+
+
+def _windows(main: Shape, attributes: Attributes) -> Shape | None:
+    """Return the shape of a pooled map, or None where map or window make no sense."""
+    pairs = [_pair(attributes.get(name)) for name in ("kernel", "stride", "padding")]
+    dilation = _pair(attributes.get("dilation", (1, 1)))
+    kernel, stride, padding = pairs
+    if len(main) != 4 or not (kernel and stride and padding and dilation):
+        return None
+    if min(*kernel, *stride, *dilation) < 1 or min(padding) < 0:
+        return None
+    counts = []
+    for axis in (0, 1):
+        reach = dilation[axis] * (kernel[axis] - 1) + 1
+        room = main[1 + axis] + 2 * padding[axis] - reach
+        if room < 0:
+            return None
+        counts.append(room // stride[axis] + 1)
+    return (main[0], counts[0], counts[1], main[3])
+
+
+def _pair(value: Attribute | None) -> tuple[int, int] | None:
+    if isinstance(value, tuple) and len(value) == 2:
+        first, second = value
+        if type(first) is int and type(second) is int:
+            return first, second
+    return None
+
+
+_OUTPUT_SHAPES: Mapping[str, Callable[[Shape, Attributes], Shape | None]] = MappingProxyType(
+    {"avg_pool": _windows, "global_avg_pool": _one_pixel, "max_pool": _windows}
+)

@@ -1,0 +1,81 @@
+"""The table of vector functions: documented, complete, and counted by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from accelsim.formats import get_format
+from accelsim.workload import VECTOR_FUNCTIONS, Phase, VectorOp, vector_functions
+from accelsim.workload.vector_shapes import shape_problem
+
+MAP = (2, 6, 6, 3)
+POOL = {"kernel": (3, 3), "stride": (2, 2), "padding": (0, 0)}
+
+
+def test_every_function_is_documented() -> None:
+    for name in VECTOR_FUNCTIONS:
+        assert f"``{name}``" in (vector_functions.__doc__ or "")
+
+
+@pytest.mark.parametrize(
+    ("name", "x", "y", "attributes", "visits"),
+    [
+        ("relu", MAP, MAP, {}, 216),
+        ("bias_add", MAP, MAP, {}, 216),
+        # 2 x 2 windows of 9 for each of 2 images and 3 channels.
+        ("max_pool", MAP, (2, 2, 2, 3), POOL, 4 * 9 * 6),
+        ("avg_pool", MAP, (2, 2, 2, 3), POOL, 4 * 9 * 6),
+        ("global_avg_pool", MAP, (2, 1, 1, 3), {}, 216),
+        # Largest; exponential and sum; division.
+        ("softmax", (2, 10), (2, 10), {}, 60),
+        ("store", MAP, MAP, {"scaling": "none"}, 216),
+        # Largest magnitude; scaling and conversion.
+        ("store", MAP, MAP, {"scaling": "amax"}, 432),
+    ],
+)
+def test_visits_by_hand(
+    name: str, x: tuple[int, ...], y: tuple[int, ...], attributes: dict, visits: int
+) -> None:
+    assert VECTOR_FUNCTIONS[name].visits(x, y, attributes) == visits
+
+
+@pytest.mark.parametrize(
+    ("function", "inputs", "output", "attributes", "fits"),
+    [
+        ("add", [MAP, MAP], MAP, {}, True),
+        ("add", [MAP, (2, 6, 6, 1)], MAP, {}, False),
+        ("batch_norm", [MAP, (3,), (3,)], MAP, {}, True),
+        ("batch_norm", [MAP, (3,), (1,)], MAP, {}, False),
+        ("unscale", [MAP, (1,), (1,)], MAP, {}, True),
+        ("unscale", [MAP, (1,), (3,)], MAP, {}, False),
+        ("max_pool", [MAP], (2, 2, 2, 3), POOL, True),
+        ("max_pool", [MAP], (2, 3, 3, 3), POOL, False),
+        ("max_pool", [(2, 6)], (2, 2), POOL, False),
+        ("max_pool", [MAP], (2, 2, 2, 3), POOL | {"stride": (0, 2)}, False),
+        ("max_pool", [MAP], (2, 2, 2, 3), POOL | {"kernel": (3, 9)}, False),
+        ("max_pool", [MAP], (2, 2, 2, 3), POOL | {"kernel": "3"}, False),
+        ("max_pool", [MAP], (2, 2, 2, 3), {}, False),
+        ("global_avg_pool", [MAP], (2, 1, 1, 3), {}, True),
+        ("global_avg_pool", [(2, 6)], (2, 1), {}, False),
+    ],
+)
+def test_shapes_that_fit(
+    function: str,
+    inputs: list[tuple[int, ...]],
+    output: tuple[int, ...],
+    attributes: dict,
+    fits: bool,
+) -> None:
+    op = VectorOp(
+        name="op",
+        layer="op",
+        phase=Phase.FORWARD,
+        function=function,
+        inputs=tuple(f"in{index}" for index in range(len(inputs))),
+        outputs=("out",),
+        elements=1,
+        compute_format=get_format("fp32"),
+        attributes=tuple(sorted(attributes.items())),
+    )
+    problem = shape_problem(op, VECTOR_FUNCTIONS[function].inputs, inputs, [output])
+    assert (problem is None) is fits
