@@ -7,17 +7,31 @@ from typing import Annotated, Any
 from pydantic import GetPydanticSchema
 from pydantic_core import core_schema
 
-from accelsim.formats import NumberFormat, get_format
+from accelsim.formats import FloatFormat, NumberFormat, get_format
+from accelsim.formats.inline import systematic_name
+from accelsim.formats.lookup import format_registry
 
 
-def _to_plain(fmt: NumberFormat) -> str:
-    return fmt.name
+def format_text(fmt: NumberFormat) -> str:
+    """Return a name from which `get_format` makes a format of the same numbers.
+
+    It is the format's own where that is registered, and for an inline float the
+    systematic name, which says all its fields.
+
+    Examples
+    --------
+    >>> format_text(get_format({"name": "mine", "exponent_bits": 4, "mantissa_bits": 2}))
+    'float_e4m2'
+    """
+    if fmt.name in format_registry() or not isinstance(fmt, FloatFormat):
+        return fmt.name
+    return systematic_name(fmt)
 
 
 def _schema(_source: Any, _handler: Any) -> core_schema.CoreSchema:
     return core_schema.no_info_plain_validator_function(
         get_format,
-        serialization=core_schema.plain_serializer_function_ser_schema(_to_plain),
+        serialization=core_schema.plain_serializer_function_ser_schema(format_text),
     )
 
 

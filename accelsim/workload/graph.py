@@ -70,11 +70,14 @@ class Graph:
         Who reads the output of a layer or the input, in order.
     folded : mapping from str to str
         Batch norms that are folded, and the convolution that each is folded into.
+    outputs : tuple of str
+        Layers whose outputs are results.
     """
 
     nodes: tuple[Node, ...]
     readers: Mapping[str, tuple[Node, ...]]
     folded: Mapping[str, str]
+    outputs: tuple[str, ...]
 
     def is_alias(self, node: Node) -> bool:
         """Return whether the node's output is its input's tensor."""
@@ -145,7 +148,12 @@ def resolve_graph(
             )
     frozen = {name: tuple(found) for name, found in readers.items()}
     folded = _find_folded(nodes, frozen, outputs) if fold_batch_norm else {}
-    return Graph(tuple(nodes), MappingProxyType(frozen), MappingProxyType(folded))
+    return Graph(
+        tuple(nodes),
+        MappingProxyType(frozen),
+        MappingProxyType(folded),
+        outputs or (nodes[-1].name,),
+    )
 
 
 def _place(layer: Layer, index: int, shapes: Mapping[str, Shape], *, previous: str) -> Node:

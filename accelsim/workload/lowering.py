@@ -144,11 +144,12 @@ def _scope(
 
 
 def _continues(node: Node, graph: Graph) -> bool:
-    """Return whether only the next layer reads the output, element by element."""
+    """Return whether the output is no result and only the next layer reads it, element-wise."""
     readers = graph.effective_readers(node.name)
     following = graph.next_computing(node)
     return (
-        len(readers) == 1
+        node.name not in graph.outputs
+        and len(readers) == 1
         and following is not None
         and readers[0].name == following.name
         and following.layer.elementwise

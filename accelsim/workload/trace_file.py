@@ -14,13 +14,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PlainSerializer, ValidationError
+from pydantic import Field, ValidationError
 
 from accelsim.config import StrictModel
-from accelsim.errors import ConfigError, DataError, UnknownNameError
+from accelsim.errors import ConfigError, DataError
 from accelsim.files import atomic_write
-from accelsim.formats import FloatFormat, NumberFormat, Overflow, Rounding, get_format
-from accelsim.formats.inline import systematic_name
+from accelsim.formats import Overflow, Rounding
 from accelsim.precision import Accumulator, FormatRef
 from accelsim.workload.ops import Gemm, Op, Operand, Phase, Role, TensorInfo, VectorOp
 from accelsim.workload.parameters import Preparation, TraceParameter
@@ -34,19 +33,6 @@ _SIDES = ("a", "b", "out")
 MAX_TRACE_BYTES = 256 * 2**20
 
 
-def _format_name(fmt: NumberFormat) -> str:
-    """Return a name from which `get_format` makes an equal format, save for its name."""
-    try:
-        if get_format(fmt.name) == fmt:
-            return fmt.name
-    except UnknownNameError:
-        pass
-    if not isinstance(fmt, FloatFormat):
-        raise DataError(f"The format {fmt.name!r} has no name that a file could hold.")
-    return systematic_name(fmt)
-
-
-_Format = Annotated[FormatRef, PlainSerializer(_format_name)]
 _Name = Annotated[str, Field(min_length=1, max_length=500)]
 _Extent = Annotated[int, Field(ge=1, le=2**48)]
 _Pair = tuple[_Extent, _Extent]
@@ -86,7 +72,7 @@ _VIEWS: Mapping[type[Any], type[Any]] = MappingProxyType(
 class _OperandEntry(StrictModel):
     tensor: _Name
     view: _ViewEntry
-    format: _Format
+    format: FormatRef
 
 
 class _GemmEntry(StrictModel):
@@ -101,7 +87,7 @@ class _GemmEntry(StrictModel):
     a: _OperandEntry
     b: _OperandEntry
     out: _OperandEntry
-    accumulator: Annotated[Accumulator, PlainSerializer(lambda spec: _accumulator_entry(spec))]
+    accumulator: Accumulator
 
 
 class _VectorEntry(StrictModel):
@@ -113,7 +99,7 @@ class _VectorEntry(StrictModel):
     inputs: tuple[_Name, ...]
     outputs: tuple[_Name, ...]
     elements: Annotated[int, Field(ge=0, le=2**48)]
-    compute_format: _Format
+    compute_format: FormatRef
     rounding: Rounding
     overflow: Overflow | None
     attributes: _Attributes
@@ -123,7 +109,7 @@ class _VectorEntry(StrictModel):
 class _TensorEntry(StrictModel):
     shape: tuple[_Extent, ...]
     role: Role
-    format: _Format
+    format: FormatRef
 
 
 class _ParameterEntry(StrictModel):
@@ -260,12 +246,3 @@ def _parameter_entry(parameter: TraceParameter) -> _ParameterEntry:
 def _parameter(entry: _ParameterEntry) -> TraceParameter:
     fields = {name: getattr(entry, name) for name in TraceParameter.__dataclass_fields__}
     return TraceParameter(**{**fields, "attributes": tuple(entry.attributes.items())})
-
-
-def _accumulator_entry(spec: Accumulator) -> dict[str, Any]:
-    """Return an accumulator's fields, its formats under names that a file can hold."""
-    fields = spec.model_dump(mode="json")
-    for name in ("inner", "outer", "product"):
-        fmt = getattr(spec, name)
-        fields[name] = None if fmt is None else _format_name(fmt)
-    return fields

@@ -60,7 +60,7 @@ def test_a_network_of_one_channel_reads_grey_levels(tmp_path: Path) -> None:
 
 
 def test_the_crop_is_the_middle_of_the_shorter_side_at_256_of_224(tmp_path: Path) -> None:
-    """A picture of 256 x 512 for a network of 224 is not resized, and loses 16 rows and 144 columns.
+    """A picture of 256 x 512 for a network of 224 is not resized: it loses 16 rows, 144 columns.
 
     Every pixel holds its row and its column, halved, so the crop can be read off.
     """
@@ -175,8 +175,8 @@ BAD_FILES = (
     (text_as("text.npz"), MAP, r"^.*text\.npz cannot be read \(.*\)\. Write it with numpy\.savez"),
     (saved("o.npy", np.array([{}])), MAP, r"^.*o\.npy cannot be read \(.*\)\. Write it with"),
     (saved("c.npy", np.zeros((8, 6, 4), complex)), MAP, r"^.*c\.npy: its array holds complex128;"),
-    (saved("n.npy", np.full((2, 8, 6, 4), np.nan)), MAP, r"^.*n\.npy: 384 of 384 numbers are NaN or"),
-    (saved("big.npy", np.full((2, 8, 6, 4), 1e300)), MAP, r"^.*big\.npy: 384 of 384 numbers are NaN"),
+    (saved("n.npy", np.full((2, 8, 6, 4), np.nan)), MAP, r"^.*n\.npy: 384 of 384 numbers are"),
+    (saved("big.npy", np.full((2, 8, 6, 4), 1e300)), MAP, r"^.*big\.npy: 384 of 384 numbers"),
     (saved("s.npy", np.zeros((8, 6, 3))), MAP,
      r"^.*s\.npy holds an array of shape \(8, 6, 3\); the network reads \(batch, 8, 6, 4\)\.$"),
     (saved("chw.npy", np.zeros((4, 8, 6))), MAP, r"^.* Channels come last here: numpy\.moveaxis"),
