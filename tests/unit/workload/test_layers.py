@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from accelsim.errors import ShapeError
-from accelsim.testing.check_layer import check_layer
+from accelsim.numerics.executor import execute
+from accelsim.precision import get_recipe
+from accelsim.testing.check_layer import check_layer, lower_layer
 from accelsim.workload import (
     Add,
     AvgPool2d,
@@ -20,6 +22,7 @@ from accelsim.workload import (
     MaxPool2d,
     ReLU,
     Softmax,
+    prepare_parameter,
 )
 from accelsim.workload.layers import BUILTIN
 
@@ -60,6 +63,29 @@ CASES: list[tuple[Layer, list[tuple[int, ...]]]] = [
 )
 def test_builtin_layers_pass_the_kit(layer: Layer, shapes: list[tuple[int, ...]]) -> None:
     check_layer(layer, shapes, batch=2 if shapes else 1)
+
+
+@pytest.mark.parametrize("recipe", ["fp32", "wang2018", "int8"])
+@pytest.mark.parametrize(
+    ("layer", "shapes"), CASES, ids=[f"{index}-{case[0].kind}" for index, case in enumerate(CASES)]
+)
+def test_executed_layers_are_near_their_definition(
+    layer: Layer, shapes: list[tuple[int, ...]], recipe: str
+) -> None:
+    # Formats lose 2^-24, 2^-3 and 2^-8 at most per operand; sums of some ten products, twice that.
+    tolerance = {"fp32": 1e-5, "wang2018": 0.3, "int8": 0.05}[recipe]
+    rng = np.random.default_rng(3)
+    trace = lower_layer(layer, shapes, get_recipe(recipe), batch=1)
+    parameters = {spec.name: rng.uniform(0.5, 1.5, spec.shape) for spec in layer.parameters(shapes)}
+    full_names = {f"{layer.name}.{name}": value for name, value in parameters.items()}
+    inputs = [rng.standard_normal((1, *shape)) for shape in shapes]
+    tensors = dict(zip(trace.inputs, inputs, strict=True))
+    for parameter in trace.parameters:
+        tensors[parameter.tensor] = prepare_parameter(parameter, full_names)
+    got = execute(trace, tensors, references=False).output
+    want = layer.reference(inputs, parameters)
+    scale = np.max(np.abs(want))
+    assert np.max(np.abs(got.reshape(want.shape) - want)) <= tolerance * scale
 
 
 def test_every_builtin_layer_is_checked() -> None:
