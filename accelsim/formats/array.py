@@ -69,7 +69,7 @@ def quantize(
         from accelsim.formats import kernels
 
         return kernels.quantize(values, plan, noise, random_bit_count, narrow)
-    rounded = round_to_plan(values.astype(np.float64), plan, noise, random_bit_count)
+    rounded = round_to_plan(widen(values), plan, noise, random_bit_count)
     return rounded.astype(np.float32) if narrow else rounded
 
 
@@ -80,7 +80,13 @@ def as_float_array(x: FloatArray) -> FloatArray:
         return values
     if values.dtype.kind in "cOSUMm":
         raise DataError(f"Numbers are needed, not {values.dtype}.")
-    return values.astype(np.float64)
+    return widen(values)
+
+
+def widen(values: FloatArray) -> NDArray[np.float64]:
+    """Return `values` as float64, which is exact; a signalling NaN becomes quiet in silence."""
+    with np.errstate(invalid="ignore"):
+        return values.astype(np.float64)
 
 
 def as_random_bits(
@@ -165,7 +171,7 @@ def away_threshold(
 
 def encode(x: FloatArray, fmt: FloatFormat) -> CodeArray:
     """Return the codes of `x`; see `FloatFormat.encode`."""
-    values = as_float_array(x).astype(np.float64)
+    values = widen(as_float_array(x))
     magnitude = np.abs(values)
     nan, infinite = np.isnan(values), np.isinf(values)
     finite = np.where(nan | infinite, fmt.min_positive, magnitude)

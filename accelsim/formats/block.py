@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import ConfigError, ShapeError
-from accelsim.formats.array import as_float_array
+from accelsim.formats.array import as_float_array, widen
 from accelsim.formats.base import CodeArray, FloatArray, NumberFormat, TensorFormat
 from accelsim.formats.float_format import FloatFormat
 from accelsim.formats.rounding import Overflow
@@ -130,7 +130,7 @@ class BlockFormat(TensorFormat[BlockTensor]):
         if values.ndim == 0:
             raise ShapeError(f"{self.name} needs a tensor with an axis to cut into blocks.")
         axis = self.axis % values.ndim
-        wide = np.moveaxis(values.astype(np.float64), axis, -1)
+        wide = np.moveaxis(widen(values), axis, -1)
         exponents, valid = self._scale_exponents(wide)
         scales = np.where(valid, np.ldexp(1.0, exponents), np.nan)
         spread = self._spread(exponents, wide.shape[-1])

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import ConfigError
-from accelsim.formats.array import as_float_array, require_members
+from accelsim.formats.array import as_float_array, require_members, widen
 from accelsim.formats.base import CodeArray, FloatArray, NumberFormat, TensorFormat
 from accelsim.formats.table import TableFormat
 
@@ -110,7 +110,7 @@ class DynamicMapFormat(TensorFormat[DynamicTensor]):
     def encode(self, x: FloatArray) -> DynamicTensor:
         """Return indices and scales of `x`; refuse NaN and infinity."""
         values = as_float_array(x)
-        wide = values.astype(np.float64)
+        wide = widen(values)
         require_members(wide, np.abs(wide) <= float(np.finfo(np.float32).max), self.name)
         flat = wide.reshape(-1)
         starts = np.arange(0, flat.size, self.block_size)

@@ -19,6 +19,7 @@ from accelsim.formats.array import (
     away_threshold,
     require_members,
     round_steps,
+    widen,
 )
 from accelsim.formats.base import (
     DEFAULT_RANDOM_BIT_COUNT,
@@ -153,7 +154,7 @@ class IntegerFormat(NumberFormat):
         values = as_float_array(x)
         mode = self.rounding if rounding is None else Rounding(rounding)
         noise = as_random_bits(random_bits, values.shape, mode, random_bit_count)
-        wide = values.astype(np.float64)
+        wide = widen(values)
         nan, negative = np.isnan(wide), np.signbit(wide)
         largest = float(max(self.max_integer, -self.min_integer) + 1)
         magnitude = np.where(nan, 0.0, np.fmin(np.abs(wide), largest * self.step))
@@ -167,7 +168,7 @@ class IntegerFormat(NumberFormat):
 
     def encode(self, x: FloatArray) -> CodeArray:
         """Return the two's complement codes of `x`; refuse what is not a member."""
-        values = as_float_array(x).astype(np.float64)
+        values = widen(as_float_array(x))
         finite = np.isfinite(values)
         steps = np.ldexp(np.where(finite, values, 0.0), self.fraction_bits)
         member = finite & (steps == np.floor(steps)) & ~(np.signbit(values) & (values == 0))
@@ -300,7 +301,7 @@ class IntegerTensorFormat(TensorFormat[IntegerTensor]):
     def encode(self, x: FloatArray) -> IntegerTensor:
         """Return integers, scale and zero point of `x`; refuse NaN."""
         values = as_float_array(x)
-        wide = values.astype(np.float64)
+        wide = widen(values)
         require_members(wide, ~np.isnan(wide), self.name)
         scale, zero_point, lowest = self._parameters(wide)
         ratio = wide / scale.astype(np.float64) + 0.0

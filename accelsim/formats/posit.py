@@ -24,6 +24,7 @@ from accelsim.formats.array import (
     as_float_array,
     as_random_bits,
     require_members,
+    widen,
 )
 from accelsim.formats.base import (
     DEFAULT_RANDOM_BIT_COUNT,
@@ -160,7 +161,7 @@ class PositFormat(NumberFormat):
         given = as_float_array(x)
         mode = self.rounding if rounding is None else Rounding(rounding)
         noise = as_random_bits(random_bits, given.shape, mode, random_bit_count)
-        wide = given.astype(np.float64)
+        wide = widen(given)
         real = np.where(np.isinf(wide), np.nan, wide)
         tiny = (real != 0) & (np.abs(real) < self.min_positive)
         raised = np.where(tiny, np.copysign(self.min_positive, real), real)
@@ -170,7 +171,7 @@ class PositFormat(NumberFormat):
 
     def encode(self, x: FloatArray) -> CodeArray:
         """Return the codes of `x`, NaR for NaN; refuse what is not a member."""
-        given = as_float_array(x).astype(np.float64)
+        given = widen(as_float_array(x))
         table, nan = _table(self), np.isnan(given)
         place = np.clip(np.searchsorted(table.values, given), 0, len(table.values) - 1)
         member = (table.values[place] == given) & ~((given == 0) & np.signbit(given))
@@ -240,6 +241,7 @@ class PositFormat(NumberFormat):
         return float(decode_posit(code, self.posit_bits, self.exponent_size))
 
 
+@lru_cache(maxsize=1 << 16)
 def decode_posit(code: int, bits: int, exponent_size: int) -> Fraction:
     """Return the exact value of a posit code that is zero or positive.
 

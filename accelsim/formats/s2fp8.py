@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import ConfigError
-from accelsim.formats.array import as_float_array
+from accelsim.formats.array import as_float_array, widen
 from accelsim.formats.base import CodeArray, FloatArray, NumberFormat, TensorFormat
 from accelsim.formats.float_format import FloatFormat
 from accelsim.formats.rounding import Overflow
@@ -63,7 +63,7 @@ def s2fp8_statistics(x: FloatArray) -> S2fp8Statistics:
     >>> s2fp8_statistics([2.0**-1, 2.0**-7])
     S2fp8Statistics(mean=-4.0, maximum=-1.0, alpha=5.0, beta=20.0)
     """
-    wide = np.abs(as_float_array(x).astype(np.float64))
+    wide = np.abs(widen(as_float_array(x)))
     logs = np.log2(wide[(wide > 0) & np.isfinite(wide)])
     if logs.size == 0:
         return S2fp8Statistics(mean=0.0, maximum=0.0, alpha=1.0, beta=0.0)
@@ -126,7 +126,7 @@ class S2fp8Format(TensorFormat[S2fp8Tensor]):
         """Return codes of Y, alpha and beta."""
         values = as_float_array(x)
         statistics = s2fp8_statistics(values)
-        wide = values.astype(np.float64)
+        wide = widen(values)
         magnitude = np.abs(wide)
         ordinary = (magnitude > 0) & np.isfinite(magnitude)
         logs = np.log2(np.where(ordinary, magnitude, 1.0))

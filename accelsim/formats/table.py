@@ -23,6 +23,7 @@ from accelsim.formats.array import (
     as_random_bits,
     away_threshold,
     require_members,
+    widen,
 )
 from accelsim.formats.base import (
     DEFAULT_RANDOM_BIT_COUNT,
@@ -216,14 +217,12 @@ class TableFormat(NumberFormat):
         given = as_float_array(x)
         mode = self.rounding if rounding is None else Rounding(rounding)
         noise = as_random_bits(random_bits, given.shape, mode, random_bit_count)
-        rounded = round_to_table(
-            given.astype(np.float64), self.table, mode, noise, random_bit_count
-        )
+        rounded = round_to_table(widen(given), self.table, mode, noise, random_bit_count)
         return rounded.astype(given.dtype)
 
     def encode(self, x: FloatArray) -> CodeArray:
         """Return the index of every element of `x` among the values."""
-        given = as_float_array(x).astype(np.float64)
+        given = widen(as_float_array(x))
         table = self.table
         codes = np.clip(np.searchsorted(table.values, given), 0, len(table.values) - 1)
         member = (table.values[codes] == given) & ~((given == 0) & np.signbit(given))

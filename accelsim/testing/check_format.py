@@ -64,8 +64,8 @@ def check_format(fmt: NumberFormat | TensorFormat[Any]) -> None:
     _check_identity(fmt)
     codes = _codes(fmt)
     values = fmt.decode(codes)
-    _check_codes(fmt, codes, values)
     _check_constants(fmt, values)
+    _check_codes(fmt, codes, values)
     members = np.unique(values[np.isfinite(values)].astype(np.float64))
     for numbers in _adversarial_numbers(fmt, members):
         _check_rounding(fmt, numbers)
@@ -82,7 +82,7 @@ def _require(condition: object, fmt: NumberFormat | TensorFormat[Any], law: str)
 def _same(a: FloatArray, b: FloatArray) -> NDArray[np.bool_]:
     """Return where two arrays agree, NaN with NaN, and +0 not with -0."""
     equal = np.logical_and(a == b, np.signbit(a) == np.signbit(b))
-    return np.logical_or(equal, np.isnan(a) & np.isnan(b))
+    return np.asarray(np.logical_or(equal, np.isnan(a) & np.isnan(b)), dtype=np.bool_)
 
 
 def _first(bad: NDArray[np.bool_]) -> int:
@@ -150,7 +150,8 @@ def _check_constants(fmt: NumberFormat, values: FloatArray) -> None:
     _require(smallest == fmt.min_positive, fmt, f"min_positive is not {smallest!r}")
     _require(bool(np.isinf(values).any()) == fmt.has_infinity, fmt, "has_infinity is wrong")
     _require(bool(np.isnan(values).any()) == fmt.has_nan, fmt, "has_nan is wrong")
-    narrow = np.all(finite.astype(np.float32).astype(np.float64) == finite)
+    with np.errstate(over="ignore"):
+        narrow = np.all(finite.astype(np.float32).astype(np.float64) == finite)
     _require(
         narrow or fmt.value_dtype == np.float64, fmt, "value_dtype is float32 but values are not"
     )

@@ -1,0 +1,1 @@
+"""Slow, independent models of number formats, written from the standards."""
