@@ -41,7 +41,17 @@ class WeightSource:
 
 @dataclass(slots=True)
 class TraceBuilder:
-    """Ops, tensors and parameters of a trace in the making."""
+    """Ops, tensors and parameters of a trace in the making.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Which number goes where.
+    batch : int
+        Samples at once.
+    ops, tensors, parameters
+        What the finished trace will hold.
+    """
 
     recipe: Recipe
     batch: int

@@ -22,6 +22,10 @@ from accelsim.workload.scope import LayerScope
 from accelsim.workload.trace import Trace
 
 
+#: Samples at once beyond which a batch is a typing error.
+MAX_BATCH = 2**20
+
+
 class RunPhase(StrEnum):
     """What a trace covers."""
 
@@ -45,7 +49,7 @@ def lower(
     recipe : Recipe
         Which number goes where.
     batch : int
-        Samples at once, at least 1.
+        Samples at once, 1 to `MAX_BATCH`.
     phase : RunPhase or str
         ``inference``.
 
@@ -56,7 +60,7 @@ def lower(
     Raises
     ------
     ConfigError
-        If `batch` is smaller than 1 or the phase is none that can be lowered.
+        If `batch` is out of range or the phase is none that can be lowered.
 
     Examples
     --------
@@ -64,10 +68,10 @@ def lower(
     >>> from accelsim.workload import load_workload
     >>> trace = lower(load_workload("tiny"), get_recipe("wang2018"))
     >>> [op.name for op in trace.ops][:4]
-    ['conv1.forward', 'conv1.bias_add', 'relu1.relu', 'pool1.global_avg_pool']
+    ['input.store_fp8_e5m2', 'conv1.forward', 'conv1.bias_add', 'relu1.relu']
     """
-    if batch < 1:
-        raise ConfigError(f"The batch is {batch}; it must be at least 1.")
+    if not 1 <= batch <= MAX_BATCH:
+        raise ConfigError(f"The batch is {batch}; it must be 1 to {MAX_BATCH:,}.")
     known = [choice.value for choice in RunPhase]
     if phase not in known:
         raise ConfigError(f"The phase is {phase!r}; it must be one of: {', '.join(known)}.")

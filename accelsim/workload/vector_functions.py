@@ -30,7 +30,8 @@ function            inputs                  outputs          result
                                                              e = round(exp(d)), s = ordered rounded
                                                              sum of e, round(e / s)
 ``store``           x                       values [, scale] x in the format of ``values``; with
-                                                             ``scaling: amax``, x * scale in it
+                                                             ``scaling: amax``, x * scale in it:
+                                                             the exact product, rounded once
 ``unscale``         x, scale_a, scale_b     y                round(x / (scale_a * scale_b)), product
                                                              and quotient exact before the rounding
 ==================  ======================  ===============  ====================================

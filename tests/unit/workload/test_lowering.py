@@ -228,7 +228,9 @@ def test_attributes_are_found_by_name() -> None:
         pool.attribute("eps")
 
 
-@pytest.mark.parametrize(("batch", "phase"), [(0, "inference"), (1, "dreaming")])
+@pytest.mark.parametrize(
+    ("batch", "phase"), [(0, "inference"), (2**40, "inference"), (1, "dreaming")]
+)
 def test_bad_requests_are_refused(batch: int, phase: str) -> None:
     with pytest.raises(ConfigError, match=r"^The (batch|phase) is"):
         lower(load_workload("tiny"), get_recipe("fp32"), batch=batch, phase=phase)
