@@ -3,6 +3,7 @@
 from accelsim.cost.actions import Action, ActionCounts, Component, Verb
 from accelsim.cost.area import ChipArea, chip_area
 from accelsim.cost.catalog import BUILTIN, cost_table_registry, list_cost_tables, load_cost_table
+from accelsim.cost.chunks import ChunkCost, chunk_costs
 from accelsim.cost.counting import count_actions
 from accelsim.cost.energy import EnergyReport, evaluate
 from accelsim.cost.scaling import Scaling, ScalingMethod, scale
@@ -16,6 +17,7 @@ __all__ = [
     "ActionCounts",
     "Basis",
     "ChipArea",
+    "ChunkCost",
     "Component",
     "CostRow",
     "CostTable",
@@ -27,6 +29,7 @@ __all__ = [
     "UnitKind",
     "Verb",
     "chip_area",
+    "chunk_costs",
     "cost_table_registry",
     "count_actions",
     "evaluate",

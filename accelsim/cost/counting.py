@@ -3,7 +3,8 @@
 What is counted, for a GEMM on the array:
 
 * one multiplication and one addition for every position of m x n x k, padding
-  zeros included; idle elements of a ragged tile do nothing;
+  zeros included, or one addition for every group of fused products; idle elements
+  of a ragged tile do nothing;
 * every element of the array is clocked once for each streamed vector of a pass;
 * a stationary operand is shifted down its column: the element of row r is written
   r + 1 times; where outputs are stationary they are shifted out the same way;
@@ -96,6 +97,15 @@ def array_read_bytes(schedule: Schedule) -> int:
     return -(-bits // _BITS)
 
 
+def inner_additions(schedule: Schedule) -> int:
+    """Return the additions inside chunks: one a product, or one a group of fused ones."""
+    order = schedule.reduction_order()
+    if order.fused == 1:
+        return schedule.op.macs
+    per_output = sum(-(-(stop - start) // order.fused) for start, stop in order.chunks())
+    return per_output * schedule.op.groups * schedule.op.m * schedule.op.n
+
+
 def _array_counts(schedule: Schedule, chip: Chip) -> ActionCounts:
     op = schedule.op
     counts: dict[Action, float] = {}
@@ -103,7 +113,7 @@ def _array_counts(schedule: Schedule, chip: Chip) -> ActionCounts:
         counts[action] = counts.get(action, 0) + count
     formats = (op.a.format, op.b.format, op.accumulator.inner)
     counts[Action(Component.MAC_ARRAY, Verb.MULTIPLY, formats)] = op.macs
-    counts[Action(Component.MAC_ARRAY, Verb.ADD, formats)] = op.macs
+    counts[Action(Component.MAC_ARRAY, Verb.ADD, formats)] = inner_additions(schedule)
     counts[Action(Component.SCRATCHPAD, Verb.READ_BYTES)] = array_read_bytes(schedule)
     return ActionCounts(counts)
 
@@ -114,7 +124,7 @@ def _vector_gemm_counts(schedule: Schedule) -> ActionCounts:
     return ActionCounts(
         {
             Action(Component.VECTOR_UNIT, Verb.MULTIPLY, formats): op.macs,
-            Action(Component.VECTOR_UNIT, Verb.ADD, formats): op.macs,
+            Action(Component.VECTOR_UNIT, Verb.ADD, formats): inner_additions(schedule),
             Action(Component.SCRATCHPAD, Verb.READ_BYTES): array_read_bytes(schedule),
         }
     )

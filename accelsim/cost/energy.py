@@ -57,6 +57,18 @@ class EnergyReport:
         """Return the energy of the run by component."""
         return {str(name): math.fsum(op[name] for op in self.ops) for name in Component}
 
+    def peak_power_mw(self, cycles: Sequence[int], *, clock_mhz: float) -> float:
+        """Return the highest power that an op draws on average; ops without cycles are left out.
+
+        1 pJ in one cycle of 1 MHz is a microwatt.
+        """
+        powers = [
+            math.fsum(op.values()) / spent * clock_mhz / _PJ_PER_MW_CYCLE_PER_MHZ
+            for op, spent in zip(self.ops, cycles, strict=True)
+            if spent
+        ]
+        return max(powers, default=0.0)
+
 
 @dataclass(frozen=True, slots=True)
 class ChipPrices:

@@ -32,7 +32,7 @@ from enum import StrEnum
 import numpy as np
 
 from accelsim.cost.shapes import FormatShape, merge, shape_of
-from accelsim.cost.table import CostRow, CostTable, UnitKind, UnitVariant
+from accelsim.cost.table import Basis, CostRow, CostTable, UnitKind, UnitVariant
 from accelsim.errors import UnsupportedError
 
 
@@ -232,7 +232,10 @@ def _measured(table: CostTable) -> list[CostRow]:
     return [
         row
         for row in table.rows
-        if row.unit in _FITTED_UNITS and row.basis == "measured" and row.area_um2 is not None
+        if row.unit in _FITTED_UNITS
+        and row.basis is Basis.MEASURED
+        and row.area_um2 is not None
+        and not row.kind  # an element of several lanes is not one multiplier and one adder
     ]
 
 

@@ -1,14 +1,16 @@
 """The processing element of a chip, put together from units.
 
-An element has one *lane* for each rate at which it multiplies. The lane of the
-lowest rate is a whole processing element, priced as one. A lane of rate p adds p
-multipliers and, where its products are added one by one, as many adders of the
-inner format as are missing to p. So the two-rate element of one (1, 6, 9) MAC or
-two FP8 MACs is a (1, 6, 9) element, two multipliers of both FP8 kinds and one more
-adder. The sum stands in for a synthesis run of the whole element.
+An element has one *lane* for each rate at which it multiplies. Where the table has
+a row for the element as a whole (`kind: rates_1_2`), that is its price. Otherwise
+the lane of the lowest rate is a whole processing element, priced as one, and a lane
+of rate p adds p multipliers and, where its products are added one by one, as many
+adders of the inner format as are missing to p. So the two-rate element of one
+(1, 6, 9) MAC or two FP8 MACs is a (1, 6, 9) element, two multipliers of both FP8
+kinds and one more adder: a sum that stands in for a synthesis run. Multiplexers
+between lanes are not in it; nor is sharing between their multipliers. The two are
+of opposite sign.
 
-Multiplexers between lanes are not in it; nor is sharing between their multipliers.
-The two are of opposite sign.
+Accumulators that round stochastically add a source of random bits to every adder.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ from accelsim.cost.shapes import FormatShape, flushes, merge, shape_of
 from accelsim.cost.table import Basis
 from accelsim.cost.units import MacEnergy, Shapes, UnitCost, UnitPrices
 from accelsim.errors import UnsupportedError
-from accelsim.formats import NumberFormat
+from accelsim.formats import NumberFormat, Rounding
+from accelsim.formats.base import DEFAULT_RANDOM_BIT_COUNT
 from accelsim.precision import PairRule
 
 
@@ -106,20 +109,17 @@ def price_pe(array: MacArray, accumulator: AccumulatorUnit, prices: UnitPrices) 
     """
     lanes = lanes_of(array)
     inner = inner_shapes(accumulator)
-    base = prices.pe(lanes[0].operands, inner, flush=lanes[0].flush)
-    parts = [(1, base)]
-    adders, multipliers = 1, 1
-    for lane in lanes:
-        own = multipliers if lane is lanes[0] else 0
-        if lane.k_per_pe > own:
-            parts.append((lane.k_per_pe - own, prices.multiplier(lane.operands)))
-        wanted = 1 if lane.fused else lane.k_per_pe
-        if wanted > adders:
-            parts.append((wanted - adders, prices.adder(merge(inner))))
-            adders = wanted
+    whole = None
+    if len(lanes) > 1:
+        operands = frozenset(shape for lane in lanes for shape in lane.operands)
+        whole = prices.lanes_row(operands, inner, kind=lanes_kind(lanes))
+    parts = [(1, whole)] if whole is not None else _lane_parts(lanes, inner, prices)
+    if any(Rounding.STOCHASTIC in one.roundings for one in accumulator.supports):
+        adders = max(1 if lane.fused else lane.k_per_pe for lane in lanes)
+        parts.append((adders, prices.random_bits(DEFAULT_RANDOM_BIT_COUNT)))
     operand_bits = max(lane.operand_bits for lane in lanes)
-    missing = 2 * operand_bits + merge(inner).bits - base.register_bits
-    if missing > 0 and prices.model is not None and len(lanes) > 1:
+    missing = 2 * operand_bits + merge(inner).bits - parts[0][1].register_bits
+    if missing > 0 and prices.model is not None:
         parts.append((1, prices.register(missing)))
     return PeCost(
         area_um2=math.fsum(count * part.area_um2 for count, part in parts),
@@ -163,6 +163,38 @@ def inner_shapes(accumulator: AccumulatorUnit) -> Shapes:
 def outer_shape(accumulator: AccumulatorUnit) -> FormatShape:
     """Return the shape that holds every outer format."""
     return merge(shape_of(one.outer) for one in accumulator.supports)
+
+
+def lanes_kind(lanes: Sequence[Lane]) -> str:
+    """Return the `kind` of a row that prices an element of these lanes as a whole.
+
+    Examples
+    --------
+    >>> from accelsim.arch import load_chip
+    >>> lanes_kind(lanes_of(load_chip("fp8_chunk64").mac_array))
+    'rates_1_2'
+    """
+    rates = "_".join(str(lane.k_per_pe) for lane in lanes)
+    return f"rates_{rates}_fused" if any(lane.fused for lane in lanes) else f"rates_{rates}"
+
+
+def _lane_parts(
+    lanes: Sequence[Lane], inner: Shapes, prices: UnitPrices
+) -> list[tuple[int, UnitCost]]:
+    """Return the units of an element that has no row of its own."""
+    base = prices.pe(lanes[0].operands, inner, flush=lanes[0].flush)
+    parts = [(1, base)]
+    adders = 1
+    for lane in lanes:
+        more = lane.k_per_pe - (1 if lane is lanes[0] else 0)
+        if more:
+            parts.append((more, prices.multiplier(lane.operands)))
+        if lane.fused and lane.k_per_pe > 1:
+            parts.append((1, prices.fused_extension(lane.operands, products=lane.k_per_pe)))
+        elif lane.k_per_pe > adders:
+            parts.append((lane.k_per_pe - adders, prices.adder(merge(inner))))
+            adders = lane.k_per_pe
+    return parts
 
 
 def _lane(pairs: Sequence[OperandPair], rate: int) -> Lane:

@@ -13,6 +13,8 @@ from functools import lru_cache
 
 from accelsim.errors import UnsupportedError
 from accelsim.formats import FloatFormat, NumberFormat, Subnormals, get_format
+from accelsim.formats.integer import IntegerFormat
+from accelsim.formats.posit import PositFormat
 
 _INTEGER_NAME = re.compile(r"u?int(\d+)")
 
@@ -50,12 +52,14 @@ class FormatShape:
 def shape_of(fmt: NumberFormat | str) -> FormatShape:
     """Return the shape of a format or of a format's name.
 
-    ``int8`` and its kin are understood whether or not they are in the catalog.
+    Integers of any width are understood by name, ``int8`` and its kin. A posit has
+    the shape of the float that its decoder makes of it: the exponent of all regimes
+    and the significand of the shortest one.
 
     Raises
     ------
     UnsupportedError
-        If the format is neither a float nor an integer.
+        If the format is no float, integer or posit.
 
     Examples
     --------
@@ -68,10 +72,13 @@ def shape_of(fmt: NumberFormat | str) -> FormatShape:
         return _shape_of_name(fmt)
     if isinstance(fmt, FloatFormat):
         return FormatShape(fmt.exponent_bits, fmt.precision, fmt.bits)
-    if _INTEGER_NAME.match(fmt.name):
+    if isinstance(fmt, IntegerFormat):
         return FormatShape(0, fmt.bits, fmt.bits)
+    if isinstance(fmt, PositFormat):
+        return _posit_shape(fmt)
     raise UnsupportedError(
-        f"There is no gate model for the format {fmt.name!r}: only floats and integers have one.\n"
+        f"There is no gate model for the format {fmt.name!r}: only floats, integers and posits"
+        " have one.\n"
         "  Add rows for it to a cost table (pe, multiplier, adder), or compute in a format that"
         " has one."
     )
@@ -84,6 +91,17 @@ def _shape_of_name(name: str) -> FormatShape:
         bits = int(integer[1])
         return FormatShape(0, bits, bits)
     return shape_of(get_format(name))
+
+
+def _posit_shape(fmt: PositFormat) -> FormatShape:
+    """Return the float that holds a decoded posit of n bits and exponent size es.
+
+    Its scale runs over +-(n - 2) 2^es; sign and the shortest regime leave n - 3 - es
+    fraction bits.
+    """
+    scales = 2 * (fmt.posit_bits - 2) * 2**fmt.exponent_size + 1
+    fraction = max(0, fmt.posit_bits - 3 - fmt.exponent_size)
+    return FormatShape((scales - 1).bit_length(), fraction + 1, fmt.bits)
 
 
 def flushes(fmt: NumberFormat) -> bool:

@@ -74,7 +74,8 @@ class CostRow(StrictModel):
     variant: UnitVariant = UnitVariant.PLAIN
     """How it is built."""
     kind: str = ""
-    """Which one, where formats do not say it: ``hbm``, or the size of an SRAM."""
+    """Which one, where formats do not say it: ``hbm``, the size of an SRAM, or for a
+    processing element of several lanes their rates, such as ``rates_1_2``."""
     energy_pj: float | None = Field(default=None, ge=0, le=1e6)
     """Switching energy of one action, without its clock."""
     clock_energy_pj: float | None = Field(default=None, ge=0, le=1e6)

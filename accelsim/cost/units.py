@@ -159,10 +159,33 @@ class UnitPrices:
         A converter, an integer adder of `random_bits` and a shift register of as
         many bits that steps every cycle.
         """
-        plain = self.converter(wide)
-        amounts: Amounts = {Term.PRODUCT: random_bits * (1 + _LFSR_BIT_ADDERS)}
-        extra = self._fitted("random bits", amounts, registers=random_bits)
-        return _sum(f"stochastic rounder from {wide}", (plain, extra))
+        parts = (self.converter(wide), self.random_bits(random_bits))
+        return _sum(f"stochastic rounder from {wide}", parts)
+
+    def random_bits(self, count: int) -> UnitCost:
+        """Return what adds `count` random bits below the last place of a rounding.
+
+        An integer adder and a linear-feedback shift register that steps every cycle.
+        """
+        amounts: Amounts = {Term.PRODUCT: count * (1 + _LFSR_BIT_ADDERS)}
+        return self._fitted(f"{count} random bits", amounts, registers=count)
+
+    def fused_extension(self, operands: Shapes, *, products: int) -> UnitCost:
+        """Return what an adder needs to take several products at once, unrounded."""
+        width = 2 * merge(operands).significand_bits
+        amounts: Amounts = {Term.FUSED: float((products - 1) * width)}
+        return self._fitted(f"fused sum of {products} products", amounts)
+
+    def lanes_row(self, operands: Shapes, accumulator: Shapes, *, kind: str) -> UnitCost | None:
+        """Return a processing element of several lanes that was synthesised as a whole.
+
+        None where the table has none.
+        """
+        row = self.table.find(UnitKind.PE, operands, accumulator=merge(accumulator), kind=kind)
+        if row is None:
+            return None
+        amounts = self._pe_amounts(operands, merge(accumulator), row.variant)
+        return self._from_row(row, f"pe {_names(operands)} {kind}", amounts)
 
     def statistics_unit(self, fmt: FormatShape) -> UnitCost:
         """Return the unit that gathers mean and maximum of log2 |x| over a tensor.

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import pytest
 
-from accelsim.arch import load_chip
+from accelsim.arch import (
+    AccumulatorCapability,
+    AccumulatorUnit,
+    MacArray,
+    OperandPair,
+    load_chip,
+)
 from accelsim.cost.catalog import load_cost_table
 from accelsim.cost.gate_model import Term, area_residuals, energy_residuals, fit_gate_model
 from accelsim.cost.pe import lanes_of, price_pe
-from accelsim.cost.shapes import merge, shape_of
-from accelsim.cost.table import Basis, UnitKind
+from accelsim.cost.shapes import FormatShape, merge, shape_of
+from accelsim.cost.table import Basis, CostRow, UnitKind
 from accelsim.cost.units import CONVERTER_SHARE_OF_ADDER, UnitPrices, shapes_of, unit_prices
 from accelsim.errors import UnsupportedError
-from accelsim.formats import get_format
+from accelsim.formats import Rounding, get_format
+from accelsim.formats.integer import IntegerFormat
+from accelsim.formats.posit import PositFormat
+from accelsim.formats.table import TableFormat
+from accelsim.precision import PairRule
 
 TABLE = load_cost_table("synth45")
 PRICES = unit_prices(TABLE)
@@ -203,3 +213,70 @@ def test_literature_prices_what_it_lists_and_refuses_the_rest() -> None:
 def test_a_table_without_flip_flops_cannot_price_a_register() -> None:
     with pytest.raises(UnsupportedError, match="does not price a register"):
         UnitPrices(load_cost_table("tpuv4i_7nm"), None).register(8)
+
+
+def lanes_of_pairs(*pairs: dict, **accumulator) -> tuple[MacArray, AccumulatorUnit]:
+    """Return an array and accumulators as a user would write them."""
+    formats = {"inner": get_format("fp16_e6m9"), "outer": get_format("fp16_e6m9")}
+    array = MacArray(
+        rows=2,
+        cols=2,
+        dataflow="weight_stationary",
+        operand_pairs=tuple(
+            OperandPair(a=get_format(p["of"]), b=get_format(p["of"]), k_per_pe=p["rate"],
+                        pair=p.get("pair", PairRule.SEQUENTIAL))
+            for p in pairs
+        ),
+    )  # fmt: skip
+    return array, AccumulatorUnit(supports=(AccumulatorCapability(**formats, **accumulator),))
+
+
+def test_a_fused_lane_widens_its_adder_instead_of_adding_one() -> None:
+    """Sequential: one more multiplier, adder, and pair of 8-bit operand registers."""
+    two = {"of": "fp8_e5m2", "rate": 2}
+    one_by_one = price_pe(*lanes_of_pairs(two), PRICES)
+    fused = price_pe(*lanes_of_pairs({**two, "pair": PairRule.FUSED}), PRICES)
+    assert one_by_one.area_um2 == pytest.approx(946.96 + 144.97 + 609.14 + 16 * 4.522)
+    assert fused.area_um2 < one_by_one.area_um2
+    assert "fused sum of 2 products" in [unit.label for _, unit in fused.parts]
+
+
+def test_stochastic_adders_carry_random_bits() -> None:
+    """16 bits, as many as a stochastic rounding takes where none are stated."""
+    one = {"of": "fp8_e5m2", "rate": 1}
+    plain = price_pe(*lanes_of_pairs(one), PRICES)
+    random = price_pe(
+        *lanes_of_pairs(one, roundings=(Rounding.NEAREST_EVEN, Rounding.STOCHASTIC)), PRICES
+    )
+    assert random.area_um2 - plain.area_um2 == pytest.approx(PRICES.random_bits(16).area_um2)
+
+
+def test_an_element_synthesised_as_a_whole_replaces_the_sum() -> None:
+    whole = CostRow(
+        unit=UnitKind.PE,
+        operands=("fp16_e6m9", "fp8_e5m2", "fp8_e4m3"),
+        accumulator="fp16_e6m9",
+        kind="rates_1_2",
+        area_um2=2500.0,
+        register_bits=48,
+        source="a synthesis run of the whole element",
+        basis=Basis.MEASURED,
+        technology_nm=45.0,
+    )
+    table = TABLE.model_copy(update={"rows": (*TABLE.rows, whole)})
+    chip = load_chip("fp8_chunk64")
+    pe = price_pe(chip.mac_array, chip.accumulator, unit_prices(table))
+    assert (pe.area_um2, pe.basis) == (2500.0, Basis.MEASURED)
+    # It is an element of several lanes, so it must not pull the model's fit.
+    assert fit_gate_model(table) == fit_gate_model(TABLE)
+
+
+def test_integers_and_posits_have_shapes_and_tables_have_none() -> None:
+    """posit8 es1: scales +-12 in 5 bits, 8 - 3 - 1 = 4 fraction bits; int48 by its name."""
+    assert shape_of(PositFormat("posit8_es1", 8, 1)) == FormatShape(5, 5, 8)
+    assert shape_of("int48") == FormatShape(0, 48, 48)
+    assert shape_of(IntegerFormat("int8", 8)) == FormatShape(0, 8, 8)
+    table = TableFormat.__new__(TableFormat)
+    object.__setattr__(table, "name", "levels")
+    with pytest.raises(UnsupportedError, match=r"^There is no gate model for the format 'levels'"):
+        shape_of(table)
