@@ -21,7 +21,6 @@ from accelsim.workload.ops import Role, TensorInfo
 from accelsim.workload.scope import LayerScope
 from accelsim.workload.trace import Trace
 
-
 #: Samples at once beyond which a batch is a typing error.
 MAX_BATCH = 2**20
 
