@@ -114,20 +114,22 @@ def measure(values: Array, reference: Array, fmt: NumberFormat | None = None) ->
     noise: list[float] = []
     signal: list[float] = []
     nonfinite, max_abs, max_ulp = 0, 0.0, 0.0
-    for value, exact in _blocks(values, reference):
-        difference = value - exact
-        square = float(np.add.reduce(difference * difference))
-        if not math.isfinite(square):
-            finite = np.isfinite(value) & np.isfinite(exact)
-            nonfinite += int(finite.size - np.count_nonzero(finite))
-            difference, exact = difference[finite], exact[finite]
-            square = float(np.add.reduce(difference * difference))
-        noise.append(square)
-        signal.append(float(np.add.reduce(exact * exact)))
-        size = np.abs(difference)
-        max_abs = max(max_abs, float(np.max(size, initial=0.0)))
-        if grid is not None:
-            max_ulp = max(max_ulp, _largest_in_ulps(size, exact, grid))
+    with np.errstate(all="ignore"):
+        for value, source in _blocks(values, reference):
+            exact: Array = source.astype(np.float64, copy=False)
+            difference: Array = value - exact
+            square = float(np.dot(difference, difference))
+            if not math.isfinite(square):
+                finite = np.isfinite(value) & np.isfinite(exact)
+                nonfinite += int(finite.size - np.count_nonzero(finite))
+                difference, exact = difference[finite], exact[finite]
+                square = float(np.dot(difference, difference))
+            noise.append(square)
+            signal.append(float(np.dot(exact, exact)))
+            size = np.abs(difference, out=difference)
+            max_abs = max(max_abs, float(size.max(initial=0.0)))
+            if grid is not None and square > 0:
+                max_ulp = max(max_ulp, _largest_in_ulps(size, exact, grid))
     relative = _ratio(math.sqrt(math.fsum(noise)), math.sqrt(math.fsum(signal)))
     return ErrorFigures(
         elements=values.size,
@@ -148,18 +150,20 @@ def count_events(values: Array, exact: Array, fmt: NumberFormat) -> EventCounts:
     top = fmt.max_finite
     beyond = top + (fmt.ulp(top) / 2 if isinstance(fmt, FloatFormat) else 0.0)
     overflow = saturation = underflow = nan = zero = 0
-    for value, source in _blocks(values, exact):
-        with np.errstate(invalid="ignore"):
-            size, before = np.abs(value), np.abs(source)
-            before_zeros = before[value == 0]
-            zero += before_zeros.size
-            small = (before_zeros > 0) & (before_zeros < fmt.min_positive)
-            underflow += int(np.count_nonzero(small))
-            if not float(np.max(size, initial=0.0)) < top:  # also where a NaN is the maximum
-                is_nan = np.isnan(value)
-                nan += int(np.count_nonzero(is_nan))
-                overflow += int(np.count_nonzero((is_nan | np.isinf(value)) & np.isfinite(before)))
-                saturation += int(np.count_nonzero((size == top) & (before >= beyond)))
+    with np.errstate(all="ignore"):
+        for value, source in _blocks(values, exact):
+            zero += value.size - int(np.count_nonzero(value))
+            small = np.abs(source) < fmt.min_positive
+            if int(np.count_nonzero(small)) > source.size - int(np.count_nonzero(source)):
+                underflow += int(np.count_nonzero(small & (value == 0) & (source != 0)))
+            if -top < float(value.min()) and float(value.max()) < top:
+                continue  # neither of them is true of a NaN
+            is_nan = np.isnan(value)
+            nan += int(np.count_nonzero(is_nan))
+            finite = np.isfinite(source)
+            overflow += int(np.count_nonzero((is_nan | np.isinf(value)) & finite))
+            clamped = (np.abs(value) == top) & (np.abs(source) >= beyond)
+            saturation += int(np.count_nonzero(clamped))
     return EventCounts(values.size, overflow, saturation, underflow, nan, zero)
 
 
@@ -169,21 +173,20 @@ def zero_product_share(a: Array, b: Array) -> float:
     A multiplier gated by a zero operand saves this share of its switching.
     An empty GEMM has share 0.
     """
-    groups, m, k = a.shape
-    n = b.shape[2]
-    if not groups * m * k * n:
+    products = int(a.size * b.shape[2])
+    if not products:
         return 0.0
-    live_a = np.count_nonzero(a, axis=1).astype(np.int64)  # (groups, k)
-    live_b = np.count_nonzero(b, axis=2).astype(np.int64)  # (groups, k)
-    return 1.0 - float(np.sum(live_a * live_b)) / (groups * m * n * k)
+    live_a = np.count_nonzero(a, axis=1)  # (groups, k)
+    live_b = np.count_nonzero(b, axis=2)  # (groups, k)
+    return 1.0 - float(np.vdot(live_a, live_b)) / products
 
 
 def _blocks(values: Array, reference: Array) -> Iterator[tuple[Array, Array]]:
-    """Yield corresponding blocks of both arrays in float64."""
+    """Yield corresponding blocks of both arrays."""
     flat, exact = values.reshape(-1), reference.reshape(-1)
     for start in range(0, flat.size, BLOCK_ELEMENTS):
         part = slice(start, start + BLOCK_ELEMENTS)
-        yield flat[part].astype(np.float64), exact[part].astype(np.float64, copy=False)
+        yield flat[part], exact[part]
 
 
 def _grid(fmt: NumberFormat | None) -> tuple[float, float] | None:
@@ -196,9 +199,10 @@ def _grid(fmt: NumberFormat | None) -> tuple[float, float] | None:
 def _largest_in_ulps(size: Array, exact: Array, grid: tuple[float, float]) -> float:
     """Return the largest of `size` in units of the spacing at `exact`."""
     lowest, spacing = grid
-    binade = (exact.view(np.int64) & _EXPONENT_MASK).view(np.float64)
+    binade: Array = (exact.view(np.int64) & _EXPONENT_MASK).view(np.float64)
     np.maximum(binade, lowest, out=binade)
-    return float(np.max(size / binade, initial=0.0)) / spacing
+    np.divide(size, binade, out=binade)
+    return float(binade.max(initial=0.0)) / spacing
 
 
 def _ratio(error: float, norm: float) -> float:

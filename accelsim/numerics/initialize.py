@@ -6,6 +6,17 @@ random weights the running statistics of batch norm would fit nothing and
 activations would grow or fade from layer to layer; they are therefore measured:
 the actual input goes through the network in float64, and each batch norm takes
 the mean and variance that it sees.
+
+With every batch norm at full strength a deep random network is chaotic: it
+magnifies any rounding from layer to layer until nothing of the reference is
+left, which no trained network does. So the last batch norm of a residual branch
+starts weak (Goyal et al. 2017 start it at 0, where the branch would compute
+nothing that matters).
+
+References
+----------
+P. Goyal et al., "Accurate, Large Minibatch SGD", arXiv:1706.02677, section 5.1.
+G. Yang et al., "A Mean Field Theory of Batch Normalization", ICLR 2019 (the chaos).
 """
 
 from __future__ import annotations
@@ -20,6 +31,7 @@ from numpy.typing import NDArray
 from accelsim.numerics.lifetimes import last_uses, operand_names, result_names
 from accelsim.numerics.references import total_op
 from accelsim.precision import get_recipe
+from accelsim.workload.layers import Add, BatchNorm2d
 from accelsim.workload.lowering import lower
 from accelsim.workload.network import Workload
 from accelsim.workload.ops import VectorOp
@@ -38,6 +50,8 @@ Parameters = dict[str, NDArray[Any]]
 #: A channel's variance is at least this share of the layer's mean variance: a channel
 #: that hardly varies would otherwise be magnified until it is rounding noise alone.
 VARIANCE_FLOOR = 1e-3
+#: Weight of the last batch norm of a residual branch.
+RESIDUAL_WEIGHT = 0.2
 
 
 def initialize(workload: Workload, x: Array, *, seed: int = 0) -> Weights:
@@ -57,10 +71,29 @@ def initialize(workload: Workload, x: Array, *, seed: int = 0) -> Weights:
     """
     parameters = he_parameters(workload.parameters, seed=seed)
     provenance = f"He initialisation, seed {seed}"
+    branches = residual_branches(workload)
+    for name in branches:
+        parameters[f"{name}.weight"] *= np.float32(RESIDUAL_WEIGHT)
+    if branches:
+        provenance += f", residual branches at {RESIDUAL_WEIGHT}"
     if any(name.endswith(".running_var") for name in parameters):
         parameters = calibrate_batch_norm(workload, parameters, x)
         provenance += ", batch norm calibrated on the input"
     return Weights(parameters, provenance, trained=False)
+
+
+def residual_branches(workload: Workload) -> tuple[str, ...]:
+    """Return the batch norms that end a residual branch: the deeper inputs of the additions."""
+    layers = {layer.name: layer for layer in workload.layers}
+    depth: dict[str, int] = {}
+    ends = []
+    for node in workload.graph.nodes:
+        depth[node.name] = 1 + max(depth.get(name, 0) for name in node.inputs)
+        if isinstance(node.layer, Add):
+            deepest = max(node.inputs, key=lambda name: depth.get(name, 0))
+            if isinstance(layers.get(deepest), BatchNorm2d):
+                ends.append(deepest)
+    return tuple(dict.fromkeys(ends))
 
 
 def he_parameters(specs: Mapping[str, ParameterSpec], *, seed: int = 0) -> Parameters:
@@ -95,8 +128,9 @@ def calibrate_batch_norm(
     `VARIANCE_FLOOR` of the layer's mean variance, and 1 where that is 0, as for
     one pixel of one sample.
     """
-    plain = workload.model_copy(update={"fold_batch_norm": False})
-    trace = lower(Workload.model_validate(plain.model_dump()), get_recipe("fp32"), batch=len(x))
+    if workload.fold_batch_norm:
+        workload = Workload.model_validate({**workload.model_dump(), "fold_batch_norm": False})
+    trace = lower(workload, get_recipe("fp32"), batch=len(x))
     tuned = dict(parameters)
     by_tensor = {parameter.tensor: parameter for parameter in trace.parameters}
     alive: dict[str, Array] = {name: np.asarray(x, dtype=np.float64) for name in trace.inputs}

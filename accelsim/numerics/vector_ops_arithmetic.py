@@ -18,6 +18,7 @@ S. A. Figueroa, "When is double rounding innocuous?", SIGNUM Newsletter 30(3), 1
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,7 @@ def is_binary32(fmt: NumberFormat) -> bool:
     )
 
 
+@lru_cache(maxsize=64)
 def _fits_float32(fmt: NumberFormat) -> bool:
     """Return whether every operation on members is innocuously rounded in float32."""
     if is_binary32(fmt):
