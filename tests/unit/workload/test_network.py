@@ -153,3 +153,14 @@ def test_a_changed_copy_has_its_own_graph() -> None:
     folded = load_workload("resnet18").model_copy(update={"fold_batch_norm": True})
     assert folded.graph.folded["bn1"] == "conv1"
     assert not load_workload("resnet18").graph.folded
+
+
+@pytest.mark.parametrize(
+    ("layer", "words"),
+    [
+        ("{name: a, kind: relu, inputs: []}", "'a' must read something."),
+        ("{name: a, kind: constant, shape: [3], inputs: [input]}", "'a' reads nothing; leave its"),
+    ],
+)
+def test_who_reads_and_who_does_not(tmp_path: Path, layer: str, words: str) -> None:
+    assert words in problems(tmp_path, HEAD + f"  - {layer}\n")
