@@ -192,17 +192,17 @@ class FloatFormat(NumberFormat):
             return code == 1 << magnitude_bits
         return magnitude_code > self.max_code + (self.specials is Specials.IEEE)
 
-    def magnitude_of(self, magnitude_code: int) -> Fraction:
-        """Return the exact magnitude of a finite code without its sign bit."""
+    def magnitude_of(self, magnitude_code: int) -> float:
+        """Return the magnitude of a finite code without its sign bit; exact in float64."""
         field, fraction = divmod(magnitude_code, 1 << self.mantissa_bits)
         if field == 0 and self.field_zero_is_special:
             if self.subnormals is Subnormals.FLUSHED:
-                return Fraction(0)
-            return fraction * Fraction(2) ** (self.emin - self.mantissa_bits)
+                return 0.0
+            return math.ldexp(fraction, self.emin - self.mantissa_bits)
         if magnitude_code == 0 and self.has_zero:
-            return Fraction(0)
+            return 0.0
         steps = (1 << self.mantissa_bits) + fraction
-        return steps * Fraction(2) ** (field - self.bias - self.mantissa_bits)
+        return math.ldexp(steps, field - self.bias - self.mantissa_bits)
 
     # -- range ----------------------------------------------------------------
 
@@ -219,7 +219,7 @@ class FloatFormat(NumberFormat):
     @property
     def max_finite(self) -> float:
         """Largest finite value."""
-        return float(self.magnitude_of(self.max_code))
+        return self.magnitude_of(self.max_code)
 
     @property
     def min_normal(self) -> float:
@@ -241,7 +241,7 @@ class FloatFormat(NumberFormat):
         if self.min_subnormal is not None:
             return self.min_subnormal
         if self.subnormals is Subnormals.NORMAL_BINADE:
-            return float(self.magnitude_of(1))
+            return self.magnitude_of(1)
         return 2.0**self.emin
 
     @property

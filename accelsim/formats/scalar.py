@@ -134,7 +134,12 @@ def round_to_integer(
 def floor_log2(magnitude: Fraction) -> int:
     """Return the largest e with 2**e <= magnitude, for a positive magnitude."""
     e = magnitude.numerator.bit_length() - magnitude.denominator.bit_length()
-    return e if Fraction(2) ** e <= magnitude else e - 1
+    return e if power_of_two(e) <= magnitude else e - 1
+
+
+def power_of_two(e: int) -> Fraction:
+    """Return 2**e as a fraction."""
+    return Fraction(1 << e) if e >= 0 else Fraction(1, 1 << -e)
 
 
 def overflow_value(
@@ -201,7 +206,7 @@ def _round_magnitude(
     e = floor_log2(magnitude)
     if fmt.has_subnormals:
         e = max(e, fmt.emin)
-    quantum = Fraction(2) ** (e - fmt.mantissa_bits)
+    quantum = power_of_two(e - fmt.mantissa_bits)
     steps = round_to_integer(magnitude / quantum, negative, rounding, random_bits, random_bit_count)
     rounded = steps * quantum
     if rounded < Fraction(fmt.min_positive):
@@ -220,7 +225,7 @@ def decode_float(code: int, fmt: FloatFormat) -> float:
         return math.nan
     if magnitude_code > fmt.max_code:
         return sign * math.inf
-    value = float(fmt.magnitude_of(magnitude_code))
+    value = fmt.magnitude_of(magnitude_code)
     if value == 0 and not fmt.signed_zero:
         return 0.0
     return math.copysign(value, sign)
@@ -247,7 +252,7 @@ def encode_float(value: float, fmt: FloatFormat) -> int:
             raise refused
         return sign_bit
     e = max(floor_log2(magnitude), fmt.emin)
-    steps = magnitude / Fraction(2) ** (e - fmt.mantissa_bits)
+    steps = magnitude / power_of_two(e - fmt.mantissa_bits)
     if steps.denominator != 1 or not fmt.min_positive <= magnitude <= fmt.max_finite:
         raise refused
     # A normal significand carries its leading one into the exponent field; where
