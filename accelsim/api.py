@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any
 
 from accelsim._version import __version__
-from accelsim.arch import Chip, load_chip
+from accelsim.arch import Chip
 from accelsim.cost import (
     EnergyReport,
     Hold,
@@ -21,15 +19,15 @@ from accelsim.cost import (
     trace_traffic,
 )
 from accelsim.errors import ConfigError
-from accelsim.explore.parameters import Override, split_overrides
+from accelsim.explore.jobs import Job, input_hashes, load_job, resolved
 from accelsim.numerics.execution import Execution
 from accelsim.numerics.executor import execute
 from accelsim.numerics.initialize import bind_tensors, initialize
-from accelsim.precision import Recipe, get_recipe
+from accelsim.precision import Recipe
 from accelsim.results import Comparison, Readings, RunResult, assemble, compare_results
 from accelsim.schedule import Schedule, make_schedules
 from accelsim.timing import Timeline, simulate
-from accelsim.workload import Gemm, Trace, Workload, load_workload, lower
+from accelsim.workload import Gemm, Trace, Workload, lower
 from accelsim.workload.inputs import load_input
 from accelsim.workload.weights import load_weights
 
@@ -39,23 +37,6 @@ DEFAULT_ARCHS = ("fp16", "fp8_chunk64", "fp16_fp16acc", "bf16", "fp32")
 SAMPLED_ROWS = 16
 
 Progress = Callable[[str], None]
-M = TypeVar("M", Chip, Workload)
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """Everything that a run reads, loaded and checked."""
-
-    workload: Workload
-    chip: Chip
-    recipe: Recipe
-    batch: int
-    phase: str
-    numerics: str
-    input: str | Path | None
-    weights: str | Path | None
-    seed: int
-    threads: int
 
 
 def run(
@@ -115,7 +96,7 @@ def run(
     >>> result.totals.cycles == sum(op.cycles for op in result.ops)
     True
     """
-    job = _load_job(
+    job = load_job(
         workload, arch, recipe, overrides,
         batch=batch, phase=phase, numerics=numerics, input=input, weights=weights,
         seed=seed, threads=threads,
@@ -159,7 +140,7 @@ def compare(
     """
     networks = (workloads,) if isinstance(workloads, Workload | str | Path) else tuple(workloads)
     jobs = [
-        _load_job(network, arch, recipe, overrides, **options)
+        load_job(network, arch, recipe, overrides, **options)
         for network in networks
         for arch in archs
     ]
@@ -170,51 +151,6 @@ def compare(
         chip = hold_equal(job.chip, base, Hold(hold), table=table)
         results.append(_run_job(replace(job, chip=chip), on_progress or _silent))
     return compare_results(results, baseline=base.name, held=Hold(hold).value)
-
-
-def _load_job(
-    workload: Workload | str | Path,
-    arch: Chip | str | Path,
-    recipe: Recipe | str | Path | None,
-    overrides: Sequence[str],
-    *,
-    batch: int = 1,
-    phase: str = "inference",
-    numerics: str = "full",
-    input: str | Path | None = None,
-    weights: str | Path | None = None,
-    seed: int = 0,
-    threads: int | None = None,
-) -> Job:
-    if numerics not in ("full", "sample", "off"):
-        raise ConfigError(f"numerics is {numerics!r}; it must be full, sample or off.")
-    changes = split_overrides(overrides, {"arch": Chip, "recipe": Recipe, "workload": Workload})
-    chip = _load(arch, Chip, load_chip, changes["arch"])
-    return Job(
-        workload=_load(workload, Workload, load_workload, changes["workload"]),
-        chip=chip,
-        recipe=get_recipe(chip.default_recipe if recipe is None else recipe, changes["recipe"]),
-        batch=batch,
-        phase=phase,
-        numerics=numerics,
-        input=input,
-        weights=weights,
-        seed=seed,
-        threads=threads or os.cpu_count() or 1,
-    )
-
-
-def _load(
-    given: M | str | Path,
-    model: type[M],
-    loader: Callable[[str | Path, Sequence[Override]], M],
-    changes: Sequence[Override],
-) -> M:
-    if isinstance(given, model):
-        if changes:
-            raise ConfigError(f"Overrides need a name or a file, not a {model.__name__} object.")
-        return given
-    return loader(cast("str | Path", given), changes)
 
 
 def _run_job(job: Job, on_progress: Progress) -> RunResult:
@@ -231,43 +167,12 @@ def _run_job(job: Job, on_progress: Progress) -> RunResult:
         chip=job.chip,
         recipe=job.recipe,
         provenance=provenance,
-        config=_resolved(job),
-        input_hashes=_hashes(job),
+        config=resolved(job),
+        input_hashes=input_hashes(job),
         numerics=job.numerics,
         seed=job.seed,
         version=__version__,
     )
-
-
-def _hashes(job: Job) -> dict[str, str]:
-    """Return the SHA-256 of everything that the run read."""
-    models = {"arch": job.chip, "recipe": job.recipe, "workload": job.workload}
-    hashes = {name: _sha256(model.model_dump_json().encode()) for name, model in models.items()}
-    for name, file in (("input", job.input), ("weights", job.weights)):
-        if file is not None and Path(file).is_file():
-            hashes[name] = _sha256(Path(file).read_bytes())
-    return hashes
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def _resolved(job: Job) -> dict[str, Any]:
-    """Return the inputs of a run as plain data, everything filled in."""
-    return {
-        "version": __version__,
-        "seed": job.seed,
-        "batch": job.batch,
-        "phase": job.phase,
-        "numerics": job.numerics,
-        "input": None if job.input is None else str(job.input),
-        "weights": None if job.weights is None else str(job.weights),
-        "sha256": _hashes(job),
-        "arch": job.chip.model_dump(mode="json"),
-        "recipe": job.recipe.model_dump(mode="json"),
-        "workload": job.workload.model_dump(mode="json"),
-    }
 
 
 def _execute(

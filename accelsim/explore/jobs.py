@@ -1,0 +1,133 @@
+"""A job: everything that a run reads, loaded, checked and named by a hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from accelsim._version import __version__
+from accelsim.arch import Chip, load_chip
+from accelsim.errors import ConfigError
+from accelsim.explore.parameters import Override, split_overrides
+from accelsim.precision import Recipe, get_recipe
+from accelsim.workload import Workload, load_workload
+
+M = TypeVar("M", Chip, Workload)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Everything that a run reads, loaded and checked."""
+
+    workload: Workload
+    chip: Chip
+    recipe: Recipe
+    batch: int
+    phase: str
+    numerics: str
+    input: str | Path | None
+    weights: str | Path | None
+    seed: int
+    threads: int
+
+
+def load_job(
+    workload: Workload | str | Path,
+    arch: Chip | str | Path,
+    recipe: Recipe | str | Path | None,
+    overrides: Sequence[str],
+    *,
+    batch: int = 1,
+    phase: str = "inference",
+    numerics: str = "full",
+    input: str | Path | None = None,
+    weights: str | Path | None = None,
+    seed: int = 0,
+    threads: int | None = None,
+) -> Job:
+    """Load and check the inputs of a run; the parameters are those of `accelsim.run`.
+
+    Raises
+    ------
+    ConfigError, UnknownNameError
+        If one of them is wrong.
+    """
+    if numerics not in ("full", "sample", "off"):
+        raise ConfigError(f"numerics is {numerics!r}; it must be full, sample or off.")
+    changes = split_overrides(overrides, {"arch": Chip, "recipe": Recipe, "workload": Workload})
+    chip = _load(arch, Chip, load_chip, changes["arch"])
+    return Job(
+        workload=_load(workload, Workload, load_workload, changes["workload"]),
+        chip=chip,
+        recipe=get_recipe(chip.default_recipe if recipe is None else recipe, changes["recipe"]),
+        batch=batch,
+        phase=phase,
+        numerics=numerics,
+        input=input,
+        weights=weights,
+        seed=seed,
+        threads=threads or os.cpu_count() or 1,
+    )
+
+
+def _load(
+    given: M | str | Path,
+    model: type[M],
+    loader: Callable[[str | Path, Sequence[Override]], M],
+    changes: Sequence[Override],
+) -> M:
+    if isinstance(given, model):
+        if changes:
+            raise ConfigError(f"Overrides need a name or a file, not a {model.__name__} object.")
+        return given
+    return loader(cast("str | Path", given), changes)
+
+
+def input_hashes(job: Job) -> dict[str, str]:
+    """Return the SHA-256 of everything that the run read."""
+    models = {"arch": job.chip, "recipe": job.recipe, "workload": job.workload}
+    hashes = {name: _sha256(model.model_dump_json().encode()) for name, model in models.items()}
+    for name, file in (("input", job.input), ("weights", job.weights)):
+        if file is not None and Path(file).is_file():
+            hashes[name] = _sha256(Path(file).read_bytes())
+    return hashes
+
+
+def job_key(job: Job) -> str:
+    """Return the hash of everything that decides the result of a job."""
+    decides = {
+        "version": __version__,
+        "inputs": input_hashes(job),
+        "batch": job.batch,
+        "phase": job.phase,
+        "numerics": job.numerics,
+        "named_inputs": [str(job.input), str(job.weights)],
+        "seed": job.seed,
+    }
+    return _sha256(json.dumps(decides, sort_keys=True).encode())
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def resolved(job: Job) -> dict[str, Any]:
+    """Return the inputs of a run as plain data, everything filled in."""
+    return {
+        "version": __version__,
+        "seed": job.seed,
+        "batch": job.batch,
+        "phase": job.phase,
+        "numerics": job.numerics,
+        "input": None if job.input is None else str(job.input),
+        "weights": None if job.weights is None else str(job.weights),
+        "sha256": input_hashes(job),
+        "arch": job.chip.model_dump(mode="json"),
+        "recipe": job.recipe.model_dump(mode="json"),
+        "workload": job.workload.model_dump(mode="json"),
+    }
