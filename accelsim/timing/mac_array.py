@@ -63,20 +63,29 @@ class Port:
 
     def stream_cycles(self, group: PassGroup) -> int:
         """Return the cycles in which the port can deliver and take a pass's streams."""
+        out = group.m * group.n * self.out_bits if group.k_last else 0
+        return max(
+            port_cycles(self.stream_bits(group), self.read_bytes_per_cycle),
+            port_cycles(out, self.write_bytes_per_cycle),
+        )
+
+    def shared_cycles(self, streaming: PassGroup, loading: PassGroup) -> int:
+        """Return the cycles for one pass's streams and another's stationary tile together."""
+        bits = self.stream_bits(streaming) + self.preload_bits(loading)
+        return port_cycles(bits, self.read_bytes_per_cycle)
+
+    def preload_cycles(self, group: PassGroup) -> int:
+        """Return the cycles in which the port can deliver a pass's stationary tile."""
+        return port_cycles(self.preload_bits(group), self.read_bytes_per_cycle)
+
+    def stream_bits(self, group: PassGroup) -> int:
+        """Return the bits that a pass streams into the array."""
         bits = 0
         if self.stationary is not Stationary.INPUT:
             bits += group.m * group.k * self.a_bits
         if self.stationary is not Stationary.WEIGHT:
             bits += group.n * group.k * self.b_bits
-        out = group.m * group.n * self.out_bits if group.k_last else 0
-        return max(
-            port_cycles(bits, self.read_bytes_per_cycle),
-            port_cycles(out, self.write_bytes_per_cycle),
-        )
-
-    def preload_cycles(self, group: PassGroup) -> int:
-        """Return the cycles in which the port can deliver a pass's stationary tile."""
-        return port_cycles(self.preload_bits(group), self.read_bytes_per_cycle)
+        return bits
 
     def preload_bits(self, group: PassGroup) -> int:
         """Return the bits of a pass's stationary tile."""
@@ -126,8 +135,8 @@ class ArrayModel:
             # One after the other: what the slower of port and array takes for each.
             return Cycles(plain, real - plain, late, max(0, load - self.form.rows))
         streamed = max(real, stream) if self.form.overlap_passes else real + late
-        hidden = max(0, stream + load - streamed) if load else 0
-        return Cycles(plain, real - plain, streamed - real, hidden)
+        shared = self.port.shared_cycles(before, after) if load else 0
+        return Cycles(plain, real - plain, streamed - real, max(0, shared - streamed))
 
     def lead(self, first: PassGroup) -> Cycles:
         """Return the time from the first tile's arrival to its first vector: the preload."""

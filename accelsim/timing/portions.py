@@ -87,7 +87,7 @@ def gemm_work(
         block = traffic.block
         model = models.get(block.core)
         if model is None:
-            model = models[block.core] = _array_model(schedule, chip, block)
+            model = models[block.core] = array_model(schedule, chip, block)
         parts = _parts(schedule.mapping, block, limit)
         for at, part in enumerate(parts):
             count = part.outputs if part.last_k else 0
@@ -154,7 +154,7 @@ def _fallback(work: CoreWork, mapping: LoopNest) -> CoreWork:
     return CoreWork(portions, None)
 
 
-def _array_model(schedule: Schedule, chip: Chip, block: Block) -> ArrayModel:
+def array_model(schedule: Schedule, chip: Chip, block: Block) -> ArrayModel:
     mapping = schedule.mapping
     inner: list[Dim] = []
     order = mapping.order(Level.PASS)
