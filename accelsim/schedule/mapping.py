@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from accelsim.errors import MappingError
+
 
 class Dim(StrEnum):
     """A dimension of a GEMM."""
@@ -121,12 +123,12 @@ class Mapping:
 
         Raises
         ------
-        ValueError
+        MappingError
             If the level does not have exactly one loop.
         """
         loops = self.at(level)
         if len(loops) != 1:
-            raise ValueError(f"a mapping needs one {level} loop, this one has {len(loops)}")
+            raise MappingError(f"A mapping needs one {level} loop, this one has {len(loops)}.")
         return loops[0]
 
     @property

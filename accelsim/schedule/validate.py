@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from itertools import product
+from math import prod
 
 from accelsim.arch import Chip
 from accelsim.errors import Infeasibility, MappingError
 from accelsim.precision import PairRule
 from accelsim.schedule.mapping import Dim, Level, Loop, Mapping
 from accelsim.schedule.schedule import Schedule
+from accelsim.schedule.support import select_pair
 from accelsim.schedule.working_set import packed_bytes, tile_bytes, working_set
 from accelsim.workload.ops import Gemm
 
@@ -57,6 +59,8 @@ def check_mapping(op: Gemm, chip: Chip, mapping: Mapping) -> None:
     """
     _check_loops(op, mapping)
     _check_machine(chip, mapping)
+    _check_array_loops(op, chip, mapping)
+    _check_partial_sums(chip, mapping)
     if mapping.k_on_rows:
         _check_k_borders(op, mapping)
     _check_capacity(op, chip, mapping)
@@ -113,14 +117,48 @@ def _check_machine(chip: Chip, mapping: Mapping) -> None:
                 f"{mapping.dataflow}: a pass must not cover more {loop.dim} positions than the"
                 f" {loop.tile * loop.count} that lie along the {level}."
             )
+
+
+def _check_array_loops(op: Gemm, chip: Chip, mapping: Mapping) -> None:
+    """Check what lies along rows and columns, what is streamed, and at which rate."""
+    rate = 1 if mapping.fallback else select_pair(op, chip).k_per_pe
+    if (mapping.k_per_pe, mapping.only(Level.PE).count) != (rate, rate):
+        raise MappingError(f"{op.name}: an element takes {rate} k positions per cycle.")
+    loops = tuple(mapping.only(level) for level in (Level.ROWS, Level.COLS, Level.STREAM))
+    if {loop.dim for loop in loops} != {Dim.M, Dim.N, Dim.K}:
+        raise MappingError(f"{op.name}: rows, columns and stream need m, n and k, each once.")
+    for loop in loops:
+        if loop.tile != (rate if loop.dim is Dim.K else 1):
+            raise MappingError(f"{op.name}: {_text(loop)} needs tiles of what one element takes.")
+    stream = loops[-1]
+    streamed = mapping.tile(Level.PASS, stream.dim) or mapping.tile(Level.BLOCK, stream.dim)
+    if streamed is None or stream.count != -(-streamed // stream.tile):
+        raise MappingError(f"{op.name}: {_text(stream)} is not what a pass of {streamed} streams.")
+
+
+def _check_partial_sums(chip: Chip, mapping: Mapping) -> None:
+    """Check that what waits for its next k tile has a place to wait."""
+    order = mapping.order(Level.PASS)
+    k_loop = mapping.find(Level.PASS, Dim.K)
+    waiting = 1
+    if k_loop is not None and k_loop.count > 1:
+        inner = mapping.at(Level.PASS)[order.index(Dim.K) + 1 :]
+        waiting = prod(loop.count for loop in inner)
+    if not mapping.k_on_rows:
+        if waiting > 1:
+            raise MappingError(
+                f"{mapping.dataflow}: outputs leave the array before their k is complete; make"
+                " the pass loop over k the innermost one."
+            )
+        return
     entries = chip.accumulator.entries
-    stream = mapping.only(Level.STREAM)
-    if mapping.k_on_rows and entries is not None and stream.count > entries:
+    demand = waiting * mapping.only(Level.STREAM).count
+    if entries is not None and demand > entries:
         raise MappingError(
-            f"{mapping.dataflow}: a pass streams more vectors than the accumulators hold.",
+            f"{mapping.dataflow}: more partial sums wait than the accumulators hold.",
             Infeasibility(
                 what="accumulator.entries",
-                demand=stream.count,
+                demand=demand,
                 bound=entries,
                 unit="partial sums per column",
                 levers=("stream fewer vectors per pass", "more accumulator.entries"),
