@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from accelsim.workload.layers.base import (
     ExtentPair,
@@ -19,11 +19,10 @@ from accelsim.workload.layers.windows import map_shape, window_count
 from accelsim.workload.scope import LayerScope
 
 
-def _default_stride(data: Any) -> Any:
-    """Give a pooling layer the stride that PyTorch does: its kernel."""
-    if isinstance(data, dict) and data.get("stride") is None and "kernel" in data:
-        return {**data, "stride": data["kernel"]}
-    return data
+def _kernel(data: dict[str, Any]) -> tuple[int, int]:
+    """Return the stride that PyTorch gives a pooling layer: its kernel."""
+    kernel: tuple[int, int] = data.get("kernel", (1, 1))  # absent where it is not valid
+    return kernel
 
 
 def _check_padding(kernel: tuple[int, int], padding: tuple[int, int]) -> None:
@@ -40,14 +39,12 @@ class MaxPool2d(Layer):
     kind: Literal["max_pool2d"] = "max_pool2d"
     kernel: ExtentPair
     """Window height and width."""
-    stride: ExtentPair
+    stride: ExtentPair = Field(default_factory=_kernel)
     """Vertical and horizontal step; the kernel where it is not given."""
     padding: PaddingPair = (0, 0)
     """Elements added on each side."""
     dilation: ExtentPair = (1, 1)
     """Distance between the window's elements."""
-
-    _stride = model_validator(mode="before")(staticmethod(_default_stride))
 
     @model_validator(mode="after")
     def _check(self) -> MaxPool2d:
@@ -84,14 +81,12 @@ class AvgPool2d(Layer):
     kind: Literal["avg_pool2d"] = "avg_pool2d"
     kernel: ExtentPair
     """Window height and width."""
-    stride: ExtentPair
+    stride: ExtentPair = Field(default_factory=_kernel)
     """Vertical and horizontal step; the kernel where it is not given."""
     padding: PaddingPair = (0, 0)
     """Zeros added on each side."""
     count_include_pad: bool = True
     """Divide by the whole window, padding included."""
-
-    _stride = model_validator(mode="before")(staticmethod(_default_stride))
 
     @model_validator(mode="after")
     def _check(self) -> AvgPool2d:

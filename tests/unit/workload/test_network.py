@@ -164,3 +164,12 @@ def test_a_changed_copy_has_its_own_graph() -> None:
 )
 def test_who_reads_and_who_does_not(tmp_path: Path, layer: str, words: str) -> None:
     assert words in problems(tmp_path, HEAD + f"  - {layer}\n")
+
+
+@pytest.mark.parametrize(
+    ("fields", "place"),
+    [("kind: max_pool2d", "kernel"), ("kind: avg_pool2d, kernel: 0", "kernel[0]")],
+)
+def test_a_pool_without_a_valid_kernel_is_refused(tmp_path: Path, fields: str, place: str) -> None:
+    said = problems(tmp_path, HEAD + f"  - {{name: p, {fields}, inputs: [input]}}\n")
+    assert f"layers[0].{place}\n" in said
