@@ -3,8 +3,9 @@
 The choice is a small search, the same on every machine:
 
 1. Each way of giving the cores their share (m, n or groups, in whole array
-   tiles; never k) is tried, in this order, and the one with the fewest estimated
-   cycles is kept, then the one with the least DRAM traffic, then the first.
+   tiles; never k) is tried. Of those within 1/64 of the fewest estimated cycles
+   the one that keeps the arrays busy for the shortest time wins, then the one
+   with the least DRAM traffic, then the first in the order m, n, groups.
 2. Within a share, blocks hold the whole of k if any such block fits the
    scratchpad; only else k is cut, at chunk borders, and then innermost, so that
    partial sums never leave the scratchpad.
@@ -27,7 +28,14 @@ from math import lcm
 
 from accelsim.arch import Chip
 from accelsim.errors import MappingError
-from accelsim.schedule.estimate import Candidate, Extents, Share, Sizer, estimate_cycles
+from accelsim.schedule.estimate import (
+    Candidate,
+    Extents,
+    Share,
+    Sizer,
+    compute_cycles,
+    estimate_cycles,
+)
 from accelsim.schedule.layout import ArrayLayout
 from accelsim.schedule.mapping import Dim, Level, Loop, Mapping
 from accelsim.schedule.validate import capacity_error, check_chunk
@@ -39,7 +47,7 @@ _PARTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128, 256, 512, 1024, 4096, 16384
 #: Blocks may move this part of the least traffic more if they save cycles.
 _TRAFFIC_SLACK = 16
 
-#: Blocks may take this part of the fewest cycles more if they are fewer.
+#: What comes within this part of the fewest estimated cycles counts as equally fast.
 _CYCLE_SLACK = 64
 
 #: Blocks should leave all but this part of the room to tensors that stay on the chip.
@@ -66,21 +74,33 @@ def tile_gemm(op: Gemm, chip: Chip, layout: ArrayLayout) -> Mapping:
             k_per_pe=layout.k_per_pe,
             name=layout.dataflow,
         )
-    best: tuple[tuple[float, int], Share, Candidate] | None = None
-    error: MappingError | None = None
+    options: list[tuple[Share, Candidate]] = []
+    errors: list[MappingError] = []
     for share in _shares(op, chip, layout):
         try:
-            candidate = _best_block(op, chip, layout, share)
+            options.append((share, _best_block(op, chip, layout, share)))
         except MappingError as problem:
-            error = error or problem
-            continue
-        rank = (estimate_cycles(chip, layout, share, candidate), candidate.traffic_bytes)
-        if best is None or rank < best[0]:
-            best = (rank, share, candidate)
-    if best is None:
-        assert error is not None  # there is always at least one share
-        raise error
-    return _mapping(op, layout, share=best[1].extents, candidate=best[2])
+            errors.append(problem)
+    if not options:
+        raise errors[0]
+    share, candidate = _best_share(chip, layout, options)
+    return _mapping(op, layout, share=share.extents, candidate=candidate)
+
+
+def _best_share(
+    chip: Chip, layout: ArrayLayout, options: Sequence[tuple[Share, Candidate]]
+) -> tuple[Share, Candidate]:
+    """Return the way to split the work that the rules at the top of this file choose."""
+    cycles = [estimate_cycles(chip, layout, *option) for option in options]
+    limit = min(cycles) * (1 + 1 / _CYCLE_SLACK)
+    quick = [option for option, each in zip(options, cycles, strict=True) if each <= limit]
+    return min(
+        quick,
+        key=lambda option: (
+            compute_cycles(chip, layout, option[0].extents, option[1].block),
+            option[1].traffic_bytes,
+        ),
+    )
 
 
 def _shares(op: Gemm, chip: Chip, layout: ArrayLayout) -> Iterator[Share]:
