@@ -87,9 +87,7 @@ def _run_outputs(schedule, steps, math, a, b):
         latency=2,
     )
     tiles = [
-        timing_outputs.Tile(
-            at, schedule.op.k, step.m[1] - step.m[0], step.n[1] - step.n[0]
-        )
+        timing_outputs.Tile(at, schedule.op.k, step.m[1] - step.m[0], step.n[1] - step.n[0])
         for at, step in enumerate(steps)
     ]
 

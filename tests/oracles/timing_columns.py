@@ -169,9 +169,11 @@ class _Run:
                     if above is not None and above[0] == tile:
                         self.weights[bank, row, col] = above
                 k = first + (array.rows - 1 - at) * p
-                values = tuple(
-                    self.stationary(tile, i, col) for i in range(k, min(k + p, stop))
-                ) if col < self.tiles[tile].cols else ()
+                values = (
+                    tuple(self.stationary(tile, i, col) for i in range(k, min(k + p, stop)))
+                    if col < self.tiles[tile].cols
+                    else ()
+                )
                 self.weights[bank, 0, col] = (tile, array.rows - 1 - at, values)
 
     def _enter(self) -> None:

@@ -161,9 +161,7 @@ class _Run:
                 element.inner, element.filled = self.math.zero, False
             self._add(element, row, col, tile, start, stop)
 
-    def _add(
-        self, element: _Element, row: int, col: int, tile: int, start: int, stop: int
-    ) -> None:
+    def _add(self, element: _Element, row: int, col: int, tile: int, start: int, stop: int) -> None:
         array, spec = self.array, self.tiles[tile]
         group: list[Any] = []
         for k in range(start, stop):

@@ -1,0 +1,161 @@
+"""Laws of time over random ops, chips and mappings."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from accelsim.arch import Chip
+from accelsim.schedule.traffic import Transfer
+from accelsim.timing import OpTiming, TimingOptions, simulate_op
+from accelsim.timing.simulate import Request, run_request
+from accelsim.schedule.traffic import OpGroup
+from tests.unit.timing.machines import make_chip, make_gemm, schedule_of
+
+DATAFLOWS = ("weight_stationary", "output_stationary", "input_stationary")
+RATES = st.sampled_from([None, 1, 2, 3, 5, 8, 16])
+
+
+@st.composite
+def chips(draw: st.DrawFn, *, max_cores: int = 3) -> Chip:
+    flag = st.booleans()
+    return make_chip(
+        dataflow=draw(st.sampled_from(DATAFLOWS)),
+        rows=draw(st.integers(1, 5)),
+        cols=draw(st.integers(1, 5)),
+        k_per_pe=draw(st.integers(1, 2)),
+        cores=draw(st.integers(1, max_cores)),
+        array={
+            "preload_hidden": draw(flag),
+            "overlap_passes": draw(flag),
+            "drain": draw(st.sampled_from(["hidden", "exposed"])),
+        },
+        latency=draw(st.integers(1, 9)),
+        interval=draw(st.integers(1, 2)),
+        scratchpad={
+            "capacity_kib": draw(st.sampled_from([None, 1, 2])),
+            "read_bytes_per_cycle": draw(RATES),
+            "write_bytes_per_cycle": draw(RATES),
+            "double_buffering": draw(flag),
+        },
+        interconnect={
+            "topology": draw(st.sampled_from(["ring", "bus"])),
+            "bytes_per_cycle": draw(RATES),
+        },
+        dram={
+            "bandwidth_gb_per_s": draw(RATES),
+            "latency_ns": draw(st.integers(0, 20)),
+        },
+    )
+
+
+@st.composite
+def gemms(draw: st.DrawFn) -> Any:
+    m, n, k = (draw(st.integers(1, 40)) for _ in range(3))
+    # Whole passes of every array above: 1 divides each k tile, None is one chunk.
+    return make_gemm(m, n, k, groups=draw(st.integers(1, 3)), chunk_size=draw(
+        st.sampled_from([1, None])))  # fmt: skip
+
+
+def request_of(op: Any, chip: Chip) -> Request:
+    size = 2 * op.groups * op.m * op.n
+    return Request(
+        group=OpGroup(op),
+        schedule=schedule_of(op, chip),
+        places={},
+        read=Transfer(),
+        write=Transfer(size, size if chip.cores > 1 else 0),
+        port_bits=(0, 0),
+    )
+
+
+def run(op: Any, chip: Chip, **kwargs: Any) -> OpTiming:
+    return run_request(request_of(op, chip), chip, options=TimingOptions(), **kwargs)
+
+
+@settings(max_examples=60)
+@given(gemms(), chips())
+def test_every_cycle_has_one_cause(op: Any, chip: Chip) -> None:
+    got = run(op, chip)
+    assert got.cycles == got.compute_cycles + got.fill_drain_cycles + sum(got.stalls.values())
+    assert min(got.stalls.values(), default=0) >= 0
+    assert got.fill_drain_cycles >= 0
+    assert all(core.cycles == got.cycles for core in got.cores)
+    last = max((one.end for one in got.relative_intervals), default=0)
+    assert last <= got.cycles
+
+
+@settings(max_examples=60)
+@given(gemms(), chips())
+def test_no_op_is_faster_than_its_bounds(op: Any, chip: Chip) -> None:
+    """Macs over peak; bytes over the bandwidth of DRAM, of the links, and of the array's port."""
+    got = run(op, chip)
+    schedule = schedule_of(op, chip)
+    assert got.cycles * chip.peak_macs_per_cycle(schedule.mapping.k_per_pe) >= op.macs
+    if chip.dram.bandwidth_gb_per_s is not None:
+        moved = got.dram_read_bytes + got.dram_write_bytes
+        assert got.cycles * chip.dram.bandwidth_gb_per_s >= moved
+    if chip.interconnect.bytes_per_cycle is not None:
+        links = 4 if chip.interconnect.topology == "ring" else 1
+        assert got.cycles * chip.interconnect.bytes_per_cycle * links >= got.link_bytes
+    if chip.scratchpad.read_bytes_per_cycle is not None:
+        streamed = sum(port_bytes(schedule, step) for step in schedule.steps())
+        assert got.cycles * chip.scratchpad.read_bytes_per_cycle * chip.cores >= streamed
+
+
+def port_bytes(schedule: Any, step: Any) -> int:
+    """Bytes of 1-byte operands that enter the array in a step."""
+    m, n, k = (extent[1] - extent[0] for extent in (step.m, step.n, step.k))
+    return m * k + n * k
+
+
+@settings(max_examples=60)
+@given(gemms(), chips(max_cores=1), st.sampled_from(["dram", "read", "write"]))
+def test_more_bandwidth_is_never_slower_for_one_core(op: Any, chip: Chip, which: str) -> None:
+    schedule = schedule_of(op, chip)
+    if which == "dram":
+        rate = chip.dram.bandwidth_gb_per_s
+        faster = chip.model_copy(
+            update={"dram": chip.dram.model_copy(
+                update={"bandwidth_gb_per_s": None if rate is None else 2 * rate})}
+        )  # fmt: skip
+    else:
+        field = f"{which}_bytes_per_cycle"
+        rate = getattr(chip.scratchpad, field)
+        faster = chip.model_copy(
+            update={"scratchpad": chip.scratchpad.model_copy(
+                update={field: None if rate is None else 2 * rate})}
+        )  # fmt: skip
+    write = Transfer(2 * op.groups * op.m * op.n, 0)
+    slow = simulate_op(op, chip, schedule, write=write)
+    assert simulate_op(op, faster, schedule, write=write).cycles <= slow.cycles
+
+
+@settings(max_examples=40)
+@given(gemms(), chips(), st.integers(0, 2**32))
+def test_the_order_in_which_processes_are_made_changes_nothing(
+    op: Any, chip: Chip, seed: int
+) -> None:
+    def shuffled(processes: Any) -> Any:
+        return random.Random(seed).sample(list(processes), len(processes))
+
+    assert run(op, chip, creation_order=shuffled) == run(op, chip)
+
+
+@settings(max_examples=20)
+@given(gemms(), chips())
+def test_names_and_values_never_matter(op: Any, chip: Chip) -> None:
+    """A timing has no way to see a tensor's values; nor do its names count."""
+    other = replace(op, name="other", layer="elsewhere")
+    assert replace(run(other, chip), name=op.name) == run(op, chip)
+
+
+@settings(max_examples=30)
+@given(gemms(), chips())
+def test_passes_and_macs_are_the_schedules(op: Any, chip: Chip) -> None:
+    got, schedule = run(op, chip), schedule_of(op, chip)
+    assert (got.passes, got.macs) == (schedule.pass_count, schedule.macs)
