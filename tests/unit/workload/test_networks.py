@@ -58,6 +58,19 @@ def test_alexnet_by_hand() -> None:
     assert counted == convolutions + classifier
 
 
+def test_vgg16_by_hand() -> None:
+    # torchvision: 138,357,544 parameters and 15.47 GFLOPs. By hand: 3 x 3 windows over maps that
+    # halve after every block, as (extent, channels in, channels out), then the classifier.
+    blocks = [(224, 3, 64), (224, 64, 64), (112, 64, 128), (112, 128, 128), (56, 128, 256),
+              (56, 256, 256), (56, 256, 256), (28, 256, 512), (28, 512, 512), (28, 512, 512),
+              (14, 512, 512), (14, 512, 512), (14, 512, 512)]  # fmt: skip
+    macs = sum(9 * extent**2 * inside * out for extent, inside, out in blocks)
+    network = load_workload("vgg16")
+    assert network.macs() == macs + 25_088 * 4096 + 4096 * 4096 + 4096 * 1000
+    assert round(network.macs() / 1e9, 2) == 15.47
+    assert network.parameter_count == 138_357_544
+
+
 def test_cifar10_cnn_by_hand() -> None:
     # 5 x 5 kernels: 75 x 32, 800 x 32 and 800 x 64 weights; 4 x 4 x 64 = 1024 features; 89,440
     # weights, the count that IBM quotes for this network, and 32 + 32 + 64 + 10 biases.
