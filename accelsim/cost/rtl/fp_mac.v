@@ -1,9 +1,12 @@
-// One rounded multiply-accumulate: sum = round(acc + a * b), the product exact.
+// One rounded multiply-accumulate: sum = round(acc + a * b).
+//
+// The product is exact; with ROUND_PRODUCT it is rounded to the sum's format first.
 module fp_mac #(
     parameter EA = 5, parameter MA = 2, parameter BIAS_A = 15, parameter SPECIALS_A = 1,
     parameter EB = 5, parameter MB = 2, parameter BIAS_B = 15, parameter SPECIALS_B = 1,
     parameter E = 6, parameter M = 9, parameter BIAS = 31,
     parameter SPECIALS = 1, parameter SATURATE = 0,
+    parameter ROUND_PRODUCT = 0,
     parameter X = 10
 ) (
     input  wire [EA+MA:0] a,
@@ -31,8 +34,23 @@ module fp_mac #(
         .b_zero(b_zero), .b_inf(b_inf), .b_nan(b_nan),
         .sign(p_sign), .exp(p_exp), .sig(p_sig),
         .is_zero(p_zero), .is_inf(p_inf), .is_nan(p_nan));
-    fp_add #(.E(E), .M(M), .BIAS(BIAS), .SPECIALS(SPECIALS), .SATURATE(SATURATE),
-             .P(MA + MB + 2), .X(X)) add (
-        .acc(acc), .p_sign(p_sign), .p_exp(p_exp), .p_sig(p_sig),
-        .p_zero(p_zero), .p_inf(p_inf), .p_nan(p_nan), .sum(sum));
+    generate
+        if (ROUND_PRODUCT != 0) begin : rounded
+            // fp_round wants three bits below its last place: wide enough for any product.
+            localparam W = (MA + MB + 2 > M + 3) ? MA + MB + 2 : M + 3;
+            wire [W+MA+MB+1:0] padded = {p_sig, {W{1'b0}}};
+            wire [E+M:0] product;
+            fp_round #(.E(E), .M(M), .BIAS(BIAS), .SPECIALS(SPECIALS), .SATURATE(SATURATE),
+                       .W(W), .X(X)) round (
+                .sign(p_sign), .exp(p_exp), .sig(padded[W+MA+MB+1 -: W]), .sticky(1'b0),
+                .is_zero(p_zero), .is_inf(p_inf), .is_nan(p_nan), .code(product));
+            fp_sum #(.E(E), .M(M), .BIAS(BIAS), .SPECIALS(SPECIALS), .SATURATE(SATURATE),
+                     .X(X)) add (.a(acc), .b(product), .sum(sum));
+        end else begin : exact
+            fp_add #(.E(E), .M(M), .BIAS(BIAS), .SPECIALS(SPECIALS), .SATURATE(SATURATE),
+                     .P(MA + MB + 2), .X(X)) add (
+                .acc(acc), .p_sign(p_sign), .p_exp(p_exp), .p_sig(p_sig),
+                .p_zero(p_zero), .p_inf(p_inf), .p_nan(p_nan), .sum(sum));
+        end
+    endgenerate
 endmodule
