@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +11,9 @@ from numpy.typing import NDArray
 from accelsim.numerics.references import total_reference
 from accelsim.precision import Recipe, get_recipe, list_recipes
 from accelsim.workload import Layer, Role, TensorInfo, Trace, prepare_parameter
-from accelsim.workload.builder import LayerScope, TraceBuilder
+from accelsim.workload.builder import TraceBuilder
 from accelsim.workload.parameters import Initial
+from accelsim.workload.scope import LayerScope
 from accelsim.workload.trace_check import check_trace
 
 Float64Array = NDArray[np.float64]
@@ -113,7 +113,7 @@ def lower_layer(
         phase="inference",
         batch=batch,
         ops=tuple(builder.ops),
-        tensors=MappingProxyType(builder.tensors),
+        tensors=dict(builder.tensors),
         inputs=inputs,
         parameters=tuple(builder.parameters),
         outputs=(output,),
@@ -126,9 +126,7 @@ def _check_lowering(layer: Layer, input_shapes: Sequence[Shape], trace: Trace) -
     problem = check_trace(trace)
     _require(problem is None, f"{under}its trace is not valid: {problem}")
     macs = trace.batch * layer.macs(input_shapes)
-    _require(
-        trace.macs == macs, f"{under}its GEMMs make {trace.macs:,} MACs; macs says {macs:,}"
-    )
+    _require(trace.macs == macs, f"{under}its GEMMs make {trace.macs:,} MACs; macs says {macs:,}")
     elements = trace.batch * math.prod(layer.output_shape(input_shapes))
     made = trace.tensors[trace.outputs[0]].elements
     _require(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from accelsim.errors import ShapeError, near_miss_hint
 from accelsim.workload.layers import BatchNorm2d, Conv2d, Layer, Shape
@@ -150,8 +149,8 @@ def resolve_graph(
     folded = _find_folded(nodes, frozen, outputs) if fold_batch_norm else {}
     return Graph(
         tuple(nodes),
-        MappingProxyType(frozen),
-        MappingProxyType(folded),
+        frozen,
+        folded,
         outputs or (nodes[-1].name,),
     )
 

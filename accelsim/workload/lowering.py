@@ -9,7 +9,6 @@ that this store can work on the write-back; vector ops that read the output late
 from __future__ import annotations
 
 from enum import StrEnum
-from types import MappingProxyType
 
 from accelsim.errors import ConfigError
 from accelsim.precision.recipe import GemmRule, Recipe
@@ -85,7 +84,7 @@ def lower(
         phase=str(RunPhase(phase)),
         batch=batch,
         ops=tuple(builder.ops),
-        tensors=MappingProxyType(builder.tensors),
+        tensors=dict(builder.tensors),
         inputs=(INPUT,),
         parameters=tuple(builder.parameters),
         outputs=tuple(produced[name] for name in workload.output_names),

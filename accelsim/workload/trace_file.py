@@ -173,12 +173,10 @@ def load_trace(path: str | Path) -> Trace:
         phase=entry.phase,
         batch=entry.batch,
         ops=tuple(_op(op) for op in entry.ops),
-        tensors=MappingProxyType(
-            {
-                name: TensorInfo(name, info.shape, info.role, info.format)
-                for name, info in entry.tensors.items()
-            }
-        ),
+        tensors={
+            name: TensorInfo(name, info.shape, info.role, info.format)
+            for name, info in entry.tensors.items()
+        },
         inputs=entry.inputs,
         parameters=tuple(_parameter(parameter) for parameter in entry.parameters),
         outputs=entry.outputs,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -234,3 +236,11 @@ def test_attributes_are_found_by_name() -> None:
 def test_bad_requests_are_refused(batch: int, phase: str) -> None:
     with pytest.raises(ConfigError, match=r"^The (batch|phase) is"):
         lower(load_workload("tiny"), get_recipe("fp32"), batch=batch, phase=phase)
+
+
+def test_networks_and_traces_travel_to_other_processes() -> None:
+    network = residual()
+    assert network.graph.nodes
+    trace = lower(network, get_recipe("int8"))
+    assert pickle.loads(pickle.dumps(network)) == network
+    assert pickle.loads(pickle.dumps(trace)) == trace
