@@ -147,7 +147,8 @@ def odd_sum_3(a: Float64Array, b: Float64Array, c: Float64Array) -> Float64Array
     """Add three numbers exactly, with a sticky last bit (Boldo and Melquiond, algorithm 5)."""
     u, u_error = two_sum(np.asarray(b, np.float64), np.asarray(c, np.float64))
     t, t_error = two_sum(np.asarray(a, np.float64), u)
-    return odd_sum(t, odd_sum(t_error, u_error))
+    tail = odd_sum(t_error, u_error)
+    return np.where(tail == 0, t, odd_sum(t, tail))
 
 
 def as_float64(x: Any) -> Float64Array:

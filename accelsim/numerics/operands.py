@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.formats import FloatFormat, NumberFormat
+
+#: Elements from which compiled code looks at the data, and elements it looks at together.
+SCAN_THRESHOLD = 1 << 14
+SCAN_LANES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +35,15 @@ class OperandFacts:
         Largest magnitude among the finite elements.
     finite : bool
         Whether there is no NaN and no infinity.
+    zero_share : float
+        Part of the elements that are zero, where it was counted.
     """
 
     significant_bits: int
     lsb_exponent: int
     amax: float
     finite: bool = True
+    zero_share: float = 0.0
 
     @classmethod
     def of_format(
@@ -57,26 +65,76 @@ class OperandFacts:
 
         Subnormals of the carrier type count as if they had all its bits.
         """
+        flat = x.reshape(-1) if x.flags.c_contiguous else x.T.reshape(-1)
         wide = x.dtype == np.float64
-        integers: NDArray[Any] = np.ascontiguousarray(x).view(np.int64 if wide else np.int32)
-        fraction_bits, exponent_bits = (52, 11) if wide else (23, 8)
-        fields = (integers >> fraction_bits) & ((1 << exponent_bits) - 1)
-        finite = bool((fields < (1 << exponent_bits) - 1).all())
+        integers: NDArray[Any] = flat.view(np.int64 if wide else np.int32)
+        layout = _WIDE if wide else _NARROW
+        pattern, largest, smallest, zeros = _scan(integers, layout)
+        finite = largest < layout.infinity
         if not finite:
-            integers = np.where(fields < (1 << exponent_bits) - 1, integers, 0)
-            fields = (integers >> fraction_bits) & ((1 << exponent_bits) - 1)
-        magnitudes = integers & ((1 << (fraction_bits + exponent_bits)) - 1)
-        largest = int(magnitudes.max(initial=0))
+            finite_part = integers[integers & layout.magnitude < layout.infinity]
+            pattern, largest, smallest, zeros = _scan_with_numpy(finite_part, layout)
+        share = zeros / max(1, integers.size)
         if largest == 0:
-            return cls(1, 0, 0.0, finite)
+            return cls(1, 0, 0.0, finite, share)
         amax = float(np.array(largest, integers.dtype).view(x.dtype))
-        lowest = int(fields[magnitudes > 0].min())
-        bias = (1 << (exponent_bits - 1)) - 1
+        lowest = smallest >> layout.fraction_bits
         if lowest == 0:
-            return cls(fraction_bits + 1, 1 - bias - fraction_bits, amax, finite)
-        pattern = int(np.bitwise_or.reduce(integers, axis=None)) & ((1 << fraction_bits) - 1)
-        stored = fraction_bits - ((pattern & -pattern).bit_length() - 1) if pattern else 0
-        return cls(stored + 1, lowest - bias - stored, amax, finite)
+            lsb = 1 - layout.bias - layout.fraction_bits
+            return cls(layout.fraction_bits + 1, lsb, amax, finite, share)
+        pattern &= (1 << layout.fraction_bits) - 1
+        trailing = (pattern & -pattern).bit_length() - 1
+        stored = layout.fraction_bits - trailing if pattern else 0
+        return cls(stored + 1, lowest - layout.bias - stored, amax, finite, share)
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Where the fields of an IEEE number are."""
+
+    fraction_bits: int
+    bias: int
+    magnitude: int
+
+    @property
+    def infinity(self) -> int:
+        """Magnitude bits of infinity."""
+        return (2 * self.bias + 1) << self.fraction_bits
+
+
+_NARROW = _Layout(23, 127, 2**31 - 1)
+_WIDE = _Layout(52, 1023, 2**63 - 1)
+
+
+def _scan(integers: NDArray[Any], layout: _Layout) -> tuple[int, int, int, int]:
+    """Return the or of all bits, the largest and the smallest non-zero magnitude, the zeros."""
+    whole = integers.size // SCAN_LANES * SCAN_LANES
+    if layout is _WIDE or whole < SCAN_THRESHOLD or find_spec("numba") is None:
+        return _scan_with_numpy(integers, layout)
+    from accelsim.numerics.kernels.measure import scan
+
+    lanes = np.empty(4 * SCAN_LANES, np.int32)
+    scan(integers[:whole], lanes)
+    rows = lanes.reshape(4, SCAN_LANES)
+    rest = _scan_with_numpy(integers[whole:], layout)
+    return (
+        int(np.bitwise_or.reduce(rows[0])) | rest[0],
+        max(int(rows[1].max()), rest[1]),
+        min(int(rows[2].min()), rest[2]),
+        int(rows[3].sum(dtype=np.int64)) + rest[3],
+    )
+
+
+def _scan_with_numpy(integers: NDArray[Any], layout: _Layout) -> tuple[int, int, int, int]:
+    """Do what `_scan` does, in NumPy."""
+    magnitudes = integers & layout.magnitude
+    nonzero = magnitudes[magnitudes > 0]
+    return (
+        int(np.bitwise_or.reduce(integers, initial=0)),
+        int(magnitudes.max(initial=0)),
+        int(nonzero.min(initial=layout.magnitude)),
+        integers.size - nonzero.size,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,18 +34,22 @@ from accelsim.formats import (
     Specials,
     Subnormals,
 )
-from accelsim.formats.plan import make_plan
 from accelsim.numerics import rules
 from accelsim.numerics.operands import OperandFacts, ProductFacts
+from accelsim.numerics.rule_constants import (
+    FLOAT32_BITS,
+    FLOAT64_BITS,
+    grid32,
+    rule64,
+    split32,
+    stochastic64,
+)
 from accelsim.precision import AccumulationMethod, Accumulator, PairRule
 
-#: Significant bits and exponent range of float32.
-FLOAT32_BITS = 24
+#: Exponent range of float32.
 FLOAT32_MIN_EXPONENT = -126
 FLOAT32_MIN_LSB = -149
 FLOAT32_LIMIT = 2.0**127
-#: Significant bits of float64.
-FLOAT64_BITS = 53
 #: Most significant bits of a sum in a float32 carrier: 24 >= 2 p + 2.
 CARRIER32_MAX_PRECISION = 11
 #: Products outside 2**-900 .. 2**900 are refused: float64 must hold them exactly.
@@ -283,8 +287,8 @@ def _nearest_even(
         return PathChoice(
             name,
             tuple(reasons),
-            rules.Rule32(_split(inner), inner_bound),
-            rules.Rule32(_split(outer), outer_bound),
+            rules.Rule32(split32(inner), inner_bound),
+            rules.Rule32(split32(outer), outer_bound),
         )
     reasons.append("(c) fails: a product is finer than the smallest step")
     if not gradual or products.lsb_exponent < inner.emin - (FLOAT32_BITS - 1):
@@ -292,8 +296,8 @@ def _nearest_even(
     return PathChoice(
         PathName.GRID,
         tuple(reasons),
-        rules.Rule32(_grid(inner), inner_bound),
-        rules.Rule32(_grid(outer), outer_bound),
+        rules.Rule32(grid32(inner), inner_bound),
+        rules.Rule32(grid32(outer), outer_bound),
     )
 
 
@@ -302,15 +306,6 @@ def _smallest_exponent(fmt: FloatFormat) -> int:
     if fmt.has_subnormals:
         return _quantum_exponent(fmt)
     return math.ceil(math.log2(fmt.min_positive))
-
-
-def _split(fmt: FloatFormat) -> rules.Split:
-    return rules.Split(np.float32(2.0 ** (FLOAT32_BITS - fmt.precision) + 1.0))
-
-
-def _grid(fmt: FloatFormat) -> rules.Grid:
-    scale = 1.5 * 2.0 ** (FLOAT32_BITS - fmt.precision)
-    return rules.Grid(np.float32(scale), np.float32(scale * 2.0**fmt.emin))
 
 
 def _away(
@@ -345,11 +340,12 @@ def _general(
     accumulator: Accumulator, inner: FloatFormat, outer: FloatFormat, obstacle: str
 ) -> PathChoice:
     """Return the general path: any float format, any rounding but stochastic."""
+    saturate, count = accumulator.saturate, accumulator.random_bits
     return PathChoice(
         PathName.GENERAL,
         (obstacle,),
-        rule64(inner, accumulator.rounding, accumulator),
-        rule64(outer, accumulator.resolved_outer_rounding, accumulator),
+        rule64(inner, accumulator.rounding, saturate=saturate, random_bits=count),
+        rule64(outer, accumulator.resolved_outer_rounding, saturate=saturate, random_bits=count),
     )
 
 
@@ -377,7 +373,7 @@ def _stochastic(
     if obstacle:
         return _general(accumulator, inner, outer, obstacle)
     names = ("(c) and (d) hold", "every sum is exact in float64 before it is rounded")
-    rule_in, rule_out = (_stochastic_rule(f, accumulator.random_bits) for f in (inner, outer))
+    rule_in, rule_out = (stochastic64(f, accumulator.random_bits) for f in (inner, outer))
     return PathChoice(PathName.STOCHASTIC, names, rule_in, rule_out)
 
 
@@ -385,42 +381,3 @@ def _stochastic_reach(largest: float, count: int, fmt: FloatFormat) -> float:
     """Bound the magnitude of a sum of `count` terms under stochastic rounding."""
     growth = count * math.log2(1.0 + 2.0 ** (1 - fmt.precision))
     return math.inf if growth > FLOAT64_BITS else count * largest * 2.0**growth * 1.001
-
-
-def _stochastic_rule(fmt: FloatFormat, count: int) -> rules.Stochastic64:
-    top = FLOAT64_BITS - fmt.precision
-    mask = ((1 << count) - 1) << (top - count)
-    return rules.Stochastic64(np.int64(top), np.int64(mask), np.int64(-(1 << top)))
-
-
-def rule64(fmt: FloatFormat, rounding: Rounding, accumulator: Accumulator) -> rules.Rule:
-    """Return the constants of the float64 rounding into `fmt`."""
-    plan = make_plan(fmt, rounding, Overflow.SATURATE if accumulator.saturate else fmt.overflow)
-    scale = 1.5 * 2.0 ** (FLOAT64_BITS - fmt.precision)
-    base = rules.Nearest64(
-        scale=np.float64(scale),
-        smallest=np.float64(math.ldexp(scale, plan.grid_emin)),
-        min_positive=np.float64(plan.min_positive),
-        max_finite=np.float64(plan.max_finite),
-        over_positive=np.float64(plan.over_positive),
-        over_negative=np.float64(plan.over_negative),
-        infinity_positive=np.float64(plan.infinity_positive),
-        infinity_negative=np.float64(plan.infinity_negative),
-        keeps_negative_zero=np.int64(-1 if fmt.signed_zero else 2**63 - 1),
-    )
-    if rounding is Rounding.NEAREST_EVEN:
-        return base
-    spacing = np.float64(2.0**-fmt.mantissa_bits)
-    spacing_min = np.float64(math.ldexp(spacing, plan.grid_emin))
-    if rounding is Rounding.STOCHASTIC:
-        count = accumulator.random_bits
-        top = FLOAT64_BITS - 1
-        mask = np.int64(((1 << count) - 1) << (top - count))
-        return rules.StochasticThreshold64(base, spacing, spacing_min, np.int64(top), mask)
-    return rules.Threshold64(
-        base,
-        spacing,
-        spacing_min,
-        np.float64(plan.threshold_positive),
-        np.float64(plan.threshold_negative),
-    )

@@ -19,6 +19,6 @@ def step(rule: Any, a: Any, b: Any, total: Any) -> Any:
     raise NotImplementedError
 
 
-@overload(step, inline="always")
+@overload(step)
 def _choose_step(rule: Any, a: Any, b: Any, total: Any) -> Any:
     return (STEPS_32 | STEPS_64).get(rule.instance_class)

@@ -73,7 +73,7 @@ def random_step(rule: Any, a: Any, b: Any, total: Any, words: Any, field: Any) -
     raise NotImplementedError
 
 
-@overload(random_step, inline="always")
+@overload(random_step)
 def _choose(rule: Any, a: Any, b: Any, total: Any, words: Any, field: Any) -> Any:
     return _RANDOM_STEPS.get(rule.instance_class)
 

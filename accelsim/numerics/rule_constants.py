@@ -1,0 +1,71 @@
+"""The constants of the rounding rules, from formats.
+
+What each means is in `accelsim.numerics.rules`; when each may be used, in
+`accelsim.numerics.paths`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from accelsim.formats import FloatFormat, Overflow, Rounding
+from accelsim.formats.plan import make_plan
+from accelsim.numerics import rules
+
+#: Significant bits of the carriers.
+FLOAT32_BITS = 24
+FLOAT64_BITS = 53
+
+
+def split32(fmt: FloatFormat) -> rules.Split:
+    """Return the constant of the rounding by splitting."""
+    return rules.Split(np.float32(2.0 ** (FLOAT32_BITS - fmt.precision) + 1.0))
+
+
+def grid32(fmt: FloatFormat) -> rules.Grid:
+    """Return the constants of the rounding on a subnormal grid."""
+    scale = 1.5 * 2.0 ** (FLOAT32_BITS - fmt.precision)
+    return rules.Grid(np.float32(scale), np.float32(scale * 2.0**fmt.emin))
+
+
+def stochastic64(fmt: FloatFormat, count: int) -> rules.Stochastic64:
+    """Return the constants of the stochastic rounding with `count` random bits."""
+    top = FLOAT64_BITS - fmt.precision
+    mask = ((1 << count) - 1) << (top - count)
+    return rules.Stochastic64(np.int64(top), np.int64(mask), np.int64(-(1 << top)))
+
+
+def rule64(
+    fmt: FloatFormat, rounding: Rounding, *, saturate: bool = False, random_bits: int = 16
+) -> rules.Rule:
+    """Return the constants of the float64 rounding into `fmt`."""
+    plan = make_plan(fmt, rounding, Overflow.SATURATE if saturate else fmt.overflow)
+    scale = 1.5 * 2.0 ** (FLOAT64_BITS - fmt.precision)
+    base = rules.Nearest64(
+        scale=np.float64(scale),
+        smallest=np.float64(math.ldexp(scale, plan.grid_emin)),
+        min_positive=np.float64(plan.min_positive),
+        max_finite=np.float64(plan.max_finite),
+        over_positive=np.float64(plan.over_positive),
+        over_negative=np.float64(plan.over_negative),
+        infinity_positive=np.float64(plan.infinity_positive),
+        infinity_negative=np.float64(plan.infinity_negative),
+        keeps_negative_zero=np.int64(-1 if fmt.signed_zero else 2**63 - 1),
+    )
+    if rounding is Rounding.NEAREST_EVEN:
+        return base
+    spacing = np.float64(2.0**-fmt.mantissa_bits)
+    spacing_min = np.float64(math.ldexp(spacing, plan.grid_emin))
+    if rounding is Rounding.STOCHASTIC:
+        top = FLOAT64_BITS - 1
+        mask = np.int64(((1 << random_bits) - 1) << (top - random_bits))
+        return rules.StochasticThreshold64(base, spacing, spacing_min, np.int64(top), mask)
+    return rules.Threshold64(
+        base,
+        spacing,
+        spacing_min,
+        np.float64(plan.threshold_positive),
+        np.float64(plan.threshold_negative),
+    )
