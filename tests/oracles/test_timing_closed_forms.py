@@ -12,7 +12,7 @@ import pytest
 
 from tests.oracles import timing_columns, timing_outputs
 from tests.oracles.timing_cases import column_case, legal_chunks, output_case
-from tests.oracles.timing_columns import Columns, Hazard
+from tests.oracles.timing_columns import Columns, HazardError
 from tests.oracles.timing_outputs import Outputs
 
 SWITCHES = tuple(product((True, False), repeat=2))
@@ -42,7 +42,7 @@ def test_columns_exhaustively_over_small_shapes(rows: int, k_per_pe: int) -> Non
         starts = case.starts
         assert timing_columns.run(array, tiles, starts).cycles == case.cycles, array
         for at, start in enumerate(starts):
-            with pytest.raises(Hazard):
+            with pytest.raises(HazardError):
                 timing_columns.run(array, tiles[: at + 1], (*starts[:at], start - 1))
 
 

@@ -8,7 +8,7 @@ at the edge; the sum of an unfinished chunk goes through the accumulator's memor
 back to the top.
 
 The model knows no cycle formula. It is told when the first vector of each tile
-enters; where something is not there in time, or still there, it raises `Hazard`.
+enters; where something is not there in time, or still there, it raises `HazardError`.
 The earliest start without a hazard is found by trying (`earliest_starts`).
 """
 
@@ -21,7 +21,7 @@ from typing import Any
 NEVER = 1 << 60
 
 
-class Hazard(Exception):
+class HazardError(Exception):
     """Something was needed before it was there, or overwritten while it was needed."""
 
 
@@ -123,7 +123,7 @@ class _Run:
             self._shift_weights()
             self.cycle += 1
             if self.cycle > 5_000:
-                raise Hazard("never ends")
+                raise HazardError("never ends")
         return self.stored
 
     def _bank(self, tile: int) -> int:
@@ -153,6 +153,9 @@ class _Run:
     def _drained(self, tile: int) -> bool:
         done = sum(self.tiles[i].vectors * self.array.cols for i in range(tile + 1))
         return self.left >= done and self.cycle >= self.stored
+
+    def _may_follow(self, tile: int) -> bool:
+        return self.array.overlap or tile == 0 or self._drained(tile - 1)
 
     def _shift_weights(self) -> None:
         """At the end of a cycle every loading column moves its new weights down by one row."""
@@ -187,10 +190,9 @@ class _Run:
                 if since < 0 or rest or vector >= spec.vectors:
                     continue
                 if (row, 0) in self.operands:
-                    raise Hazard("two vectors in one register")
-                if row == 0 and vector == 0 and tile and not self.array.overlap:
-                    if not self._drained(tile - 1):
-                        raise Hazard("the array is not drained")
+                    raise HazardError("two vectors in one register")
+                if row == vector == 0 and not self._may_follow(tile):
+                    raise HazardError("the array is not drained")
                 self.operands[row, 0] = (tile, vector)
 
     def _compute(self) -> None:
@@ -201,7 +203,7 @@ class _Run:
                 self.left_corner[tile] = self.cycle
             held = self.weights.get((self._bank(tile), row, col))
             if held is None or held[:2] != (tile, row):
-                raise Hazard("weights not there")
+                raise HazardError("weights not there")
             if row == 0:
                 above = (tile, vector, *self._enter_sum(tile, vector, col))
             else:
@@ -219,7 +221,7 @@ class _Run:
             return self.math.zero, False
         entry = self._entry(spec.out, vector, col)
         if entry.inner is None or entry.ready_at > self.cycle:
-            raise Hazard("partial sum not back yet")
+            raise HazardError("partial sum not back yet")
         return entry.inner, True
 
     def _work(
@@ -236,10 +238,10 @@ class _Run:
                 group.append(self.math.product(x, weights[i]))
                 filled = True
             position = row * array.k_per_pe + i
-            if not array.fused or position in array.taps or i == array.k_per_pe - 1:
-                if group:
-                    total = self.math.add_inner(total, tuple(group))
-                    group = []
+            last = not array.fused or position in array.taps or i == array.k_per_pe - 1
+            if group and last:
+                total = self.math.add_inner(total, tuple(group))
+                group = []
             if position in array.taps:
                 self._leave(array.taps.index(position), tile, vector, col, total, filled)
                 total, filled = self.math.zero, False
@@ -252,14 +254,14 @@ class _Run:
         key = (tile, vector, col)
         if tap == 0:
             if entry.ready_at > self.cycle:
-                raise Hazard("the outer accumulator still adds to this output")
+                raise HazardError("the outer accumulator still adds to this output")
             before, usable = entry.outer, self.cycle
             entry.ready_at = NEVER
         else:
             before, usable = self.chains[key]
         start = max(self.cycle, usable)
         if start < self.adders.get((col, tap), -NEVER) + array.interval:
-            raise Hazard("the outer adder has not begun to be free")
+            raise HazardError("the outer adder has not begun to be free")
         self.adders[col, tap] = start
         whole = len(array.taps) > 1 or array.ends_chunk(spec.k[1])
         if filled and whole:
@@ -300,7 +302,7 @@ def run(
     streamed: Callable[[int, int, int], Any] = lambda tile, vector, k: ("x", vector, k),
     stationary: Callable[[int, int, int], Any] = lambda tile, k, col: ("w", k, col),
 ) -> Outcome:
-    """Run the tiles with the first vector of each entering at its start; may raise `Hazard`."""
+    """Run the tiles with the first vector of each entering at its start; may raise `HazardError`."""
     state = _Run(array, tiles, starts, math, streamed, stationary)
     cycles = state.go()
     sums = {
@@ -319,7 +321,7 @@ def earliest_starts(array: Columns, tiles: Sequence[Tile]) -> tuple[int, ...]:
         while True:
             try:
                 run(array, tiles[:count], (*starts, at))
-            except Hazard:
+            except HazardError:
                 at += 1
                 if at > (starts[-1] if starts else 0) + 1_000:
                     raise

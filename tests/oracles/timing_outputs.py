@@ -8,7 +8,7 @@ registers of its own (hidden drain) or through the sums themselves (exposed).
 The model knows no cycle formula. It is told when each tile may begin to enter;
 vectors then enter one a cycle, and one that would end a chunk waits at the edge
 while the first element's outer adder cannot take it. Anything else that is not
-there in time, or still there, raises `Hazard`; the earliest start without one is
+there in time, or still there, raises `HazardError`; the earliest start without one is
 found by trying.
 """
 
@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.oracles.timing_columns import NEVER, TERMS, Arithmetic, Hazard, Outcome
+from tests.oracles.timing_columns import NEVER, TERMS, Arithmetic, HazardError, Outcome
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class _Run:
             self._shift()
             self.cycle += 1
             if self.cycle > 5_000:
-                raise Hazard("never ends")
+                raise HazardError("never ends")
         return self.stored if array.drain_hidden else self.cycle
 
     def _issue(self) -> None:
@@ -113,7 +113,7 @@ class _Run:
         tile, k = self.next_tile, self.next_k
         total = self.tiles[tile].k
         if k == 0 and tile and not self.array.overlap and not self._drained(tile):
-            raise Hazard("the array is not drained")
+            raise HazardError("the array is not drained")
         stop = min((k // self.array.k_per_pe + 1) * self.array.k_per_pe, total)
         ends = [i for i in range(k + 1, stop + 1) if i % self.array.chunk == 0 or i == total]
         if ends:
@@ -153,7 +153,7 @@ class _Run:
         for (row, col), (tile, start, stop) in self.tokens.items():
             element = self.elements[row, col]
             if element.holds:
-                raise Hazard("finished sums are still in the way")
+                raise HazardError("finished sums are still in the way")
             if element.tile != tile:
                 if element.tile >= 0 and element.added_tile != element.tile:
                     raise AssertionError("a tile began before the one before had ended")
@@ -177,7 +177,7 @@ class _Run:
             if element.added_tile == tile:
                 apart = max(apart, array.latency)
             if self.cycle < element.added_at + apart:
-                raise Hazard("the outer adder is busy")
+                raise HazardError("the outer adder is busy")
             element.added_at, element.added_tile = self.cycle, tile
             element.outer = self.math.add_outer(element.outer, element.inner)
             element.inner = self.math.zero
@@ -209,7 +209,7 @@ class _Run:
                 self.sums[tile, held[1], col] = held[2]
                 self.shifted += 1
             elif row + 1 in moved and moved[row + 1][0] != tile:
-                raise Hazard("a sum of the next tile is in the way")
+                raise HazardError("a sum of the next tile is in the way")
             else:
                 moved[row + 1] = held
         if not self.array.drain_hidden:
@@ -224,12 +224,12 @@ class _Run:
         self.stored, self.count = self.cycle + 1, self.count + 1
         chain = self.chains.setdefault(col, {})
         if row in chain:
-            raise Hazard("the shift-out register is occupied")
+            raise HazardError("the shift-out register is occupied")
         chain[row] = (tile, row, self.results.pop((tile, row, col)))
         self.finished[tile, col] = self.finished.get((tile, col), 0) + 1
         if self.finished[tile, col] == self.array.rows:
             if col in self.shifting:
-                raise Hazard("the column still shifts the tile before")
+                raise HazardError("the column still shifts the tile before")
             self.shifting[col] = (tile, self.cycle + 1)
 
 
@@ -242,7 +242,7 @@ def run(
     left: Callable[[int, int, int], Any] = lambda tile, row, k: ("x", row, k),
     top: Callable[[int, int, int], Any] = lambda tile, k, col: ("w", k, col),
 ) -> Outcome:
-    """Run the tiles, each beginning no earlier than its start; may raise `Hazard`."""
+    """Run the tiles, each beginning no earlier than its start; may raise `HazardError`."""
     state = _Run(array, tiles, starts, math, left, top)
     cycles = state.go()
     sums = {
@@ -261,7 +261,7 @@ def earliest_starts(array: Outputs, tiles: Sequence[Tile]) -> tuple[int, ...]:
         while True:
             try:
                 run(array, tiles[:count], (*starts, at))
-            except Hazard:
+            except HazardError:
                 at += 1
                 if at > (starts[-1] if starts else 0) + 1_000:
                     raise

@@ -10,10 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accelsim.arch import Chip
-from accelsim.schedule.traffic import Transfer
+from accelsim.schedule.traffic import OpGroup, Transfer
 from accelsim.timing import OpTiming, TimingOptions, simulate_op
 from accelsim.timing.simulate import Request, run_request
-from accelsim.schedule.traffic import OpGroup
 from tests.unit.timing.machines import make_chip, make_gemm, schedule_of
 
 DATAFLOWS = ("weight_stationary", "output_stationary", "input_stationary")
