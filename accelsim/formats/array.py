@@ -65,6 +65,8 @@ def quantize(
     noise = as_random_bits(random_bits, values.shape, rounding, random_bit_count)
     plan = _plan(fmt, rounding, overflow)
     narrow = plan.fits_float32 and values.dtype == np.float32
+    if narrow and plan.keeps_float32:
+        return values.copy()
     if uses_kernels(values.size, engine):
         from accelsim.formats import kernels
 
@@ -101,8 +103,7 @@ def as_random_bits(
         raise DataError(f"random_bits must be unsigned integers, not {noise.dtype}.")
     if noise.shape != shape:
         raise ShapeError(f"random_bits have shape {noise.shape}, the numbers {shape}.")
-    mask = np.uint64((1 << count) - 1)
-    return (noise.astype(np.uint64) & mask).astype(np.uint32)
+    return noise.astype(np.uint32, copy=False) & np.uint32((1 << count) - 1)
 
 
 def uses_kernels(size: int, engine: Engine) -> bool:

@@ -6,8 +6,9 @@ let the compiler cancel ``(x + magic) - magic``, which is the rounding itself.
 
 One loop serves float32 into a narrow format, nearest-even: adding and
 subtracting ``magic = 1.5 * 2**(max(e, emin) + 23 - mantissa_bits)`` leaves the
-nearest multiple of the format's spacing at exponent e. Three others serve
-everything else in float64, counting whole steps of the grid.
+nearest multiple of the format's spacing at exponent e. Another cuts fraction bits
+off float32 (bfloat16). Three serve everything else in float64, counting whole
+steps of the grid.
 """
 
 from __future__ import annotations
@@ -38,6 +39,11 @@ def quantize(
     out = np.empty(flat.shape, dtype=np.float32 if narrow else np.float64)
     if narrow and plan.fits_float32_loop:
         _nearest_float32(flat.view(np.int32), out.view(np.int32), *_float32_terms(plan))
+        return out.reshape(x.shape)
+    if narrow and plan.cuts_float32_patterns:
+        cut = np.int32(_FRACTION_BITS_32 - plan.mantissa_bits)
+        bounds = (_bits_of(plan.max_finite), _bits_of(plan.over_positive))
+        _nearest_cut(flat.view(np.int32), out.view(np.int32), cut, *bounds)
         return out.reshape(x.shape)
     if random_bits is not None:
         noise = np.ascontiguousarray(random_bits).reshape(-1)
@@ -100,6 +106,24 @@ def _nearest_float32(
         clamped = min(magnitude, limit)
         magic = np.int32(max(clamped & infinity, lowest) + magic_offset).view(np.float32)
         rounded = np.float32((np.int32(clamped).view(np.float32) + magic) - magic).view(np.int32)
+        bounded = np.int32(over if rounded > largest else rounded)
+        kept = np.int32(quiet_nan if magnitude > infinity else bounded)
+        out_bits[i] = kept | (bits[i] & sign_bit)
+
+
+@njit(cache=True, nogil=True)
+def _nearest_cut(bits: Any, out_bits: Any, cut: Any, largest: Any, over: Any) -> None:
+    """Round float32 bit patterns to fewer fraction bits, nearest-even."""
+    sign_bit, infinity, quiet_nan = np.int32(-(2**31)), np.int32(0x7F800000), np.int32(0x7FC00000)
+    one = np.int32(1)
+    below_half = np.int32((one << (cut - one)) - one)
+    kept_bits = np.int32(-(one << cut))
+    for i in range(bits.size):
+        # An infinite or NaN pattern would carry into the sign; both are replaced below.
+        magnitude = np.int32(bits[i] & np.int32(0x7FFFFFFF))
+        finite = min(magnitude, infinity)
+        odd = np.int32((finite >> cut) & one)
+        rounded = np.int32((finite + below_half + odd) & kept_bits)
         bounded = np.int32(over if rounded > largest else rounded)
         kept = np.int32(quiet_nan if magnitude > infinity else bounded)
         out_bits[i] = kept | (bits[i] & sign_bit)

@@ -109,6 +109,33 @@ class RoundingPlan:
             and self.grid_emin + shift > FLOAT32_EMIN
         )
 
+    @property
+    def cuts_float32_patterns(self) -> bool:
+        """Whether the format is float32 with fewer fraction bits (bfloat16, TF32).
+
+        Nearest-even is then one addition to the bit pattern, whose carry moves
+        into the exponent by itself.
+        """
+        return (
+            self.rounding is Rounding.NEAREST_EVEN
+            and self._has_float32_exponents
+            and 0 < self.mantissa_bits < FLOAT32_FRACTION_BITS
+        )
+
+    @property
+    def keeps_float32(self) -> bool:
+        """Whether every float32, infinity included, is a member."""
+        return (
+            self._has_float32_exponents
+            and self.mantissa_bits == FLOAT32_FRACTION_BITS
+            and math.isinf(self.infinity_positive)
+        )
+
+    @property
+    def _has_float32_exponents(self) -> bool:
+        same_range = self.limit == 2.0 ** (FLOAT32_EMAX + 1) and self.grid_emin == FLOAT32_EMIN
+        return same_range and self.signed and self.signed_zero
+
 
 def thresholds(rounding: Rounding) -> tuple[float, float]:
     """Return the discarded fraction from which a positive and a negative magnitude grow."""

@@ -59,7 +59,7 @@ def test_which_formats_take_the_float32_loop():
         for fmt in FLOATS
         if make_plan(fmt, nearest, Overflow.TO_INFINITY).fits_float32_loop
     }
-    # Top binades of bf16 and tf32 would overflow the constant; the others flush or have one zero.
+    # Top binades of bf16 and tf32 would overflow the constant; the rest flush or have one zero.
     assert fast == {
         "fp8_e5m2",
         "fp8_e4m3fn",
@@ -74,6 +74,16 @@ def test_which_formats_take_the_float32_loop():
         "fp6_e2m3",
         "fp4_e2m1",
     }
+
+
+def test_which_formats_are_float32_with_fewer_bits():
+    plans = {
+        fmt.name: make_plan(fmt, Rounding.NEAREST_EVEN, Overflow.TO_INFINITY) for fmt in FLOATS
+    }
+    assert {name for name, plan in plans.items() if plan.cuts_float32_patterns} == {"bf16", "tf32"}
+    assert {name for name, plan in plans.items() if plan.keeps_float32} == {"fp32"}
+    saturating = make_plan(get_format("fp32"), Rounding.NEAREST_EVEN, Overflow.SATURATE)
+    assert not saturating.keeps_float32  # infinity becomes the largest number
 
 
 def test_strides_and_shapes_do_not_matter():
