@@ -38,7 +38,9 @@ from accelsim.schedule.estimate import (
 )
 from accelsim.schedule.layout import ArrayLayout
 from accelsim.schedule.mapping import Dim, Level, Loop, Mapping
+from accelsim.schedule.schedule import Schedule
 from accelsim.schedule.validate import capacity_error, check_chunk
+from accelsim.schedule.working_set import largest_tiles_bytes
 from accelsim.workload.ops import Gemm
 
 #: Into how many parts the search cuts an extent.
@@ -74,17 +76,37 @@ def tile_gemm(op: Gemm, chip: Chip, layout: ArrayLayout) -> Mapping:
             k_per_pe=layout.k_per_pe,
             name=layout.dataflow,
         )
+    bound = room = chip.scratchpad.usable_bytes
+    demand = 0
+    while True:
+        try:
+            mapping = _search(op, chip, layout, room)
+        except MappingError:
+            if not demand:
+                raise
+            raise capacity_error(op, chip, demand) from None
+        if bound is None or room is None:
+            return mapping
+        demand = largest_tiles_bytes(Schedule(op=op, mapping=mapping, cores=chip.cores))
+        if demand <= bound:
+            return mapping
+        # The search looks at a few tiles only, and one that it did not see is larger.
+        room -= demand - bound
+
+
+def _search(op: Gemm, chip: Chip, layout: ArrayLayout, room: int | None) -> Mapping:
+    """Return the best mapping whose blocks, as far as looked at, take at most `room` bytes."""
     options: list[tuple[Share, Candidate]] = []
     errors: list[MappingError] = []
     for share in _shares(op, chip, layout):
         try:
-            options.append((share, _best_block(op, chip, layout, share)))
+            options.append((share, _best_block(op, chip, layout, share, room)))
         except MappingError as problem:
             errors.append(problem)
     if not options:
         raise errors[0]
-    share, candidate = _best_share(chip, layout, options)
-    return _mapping(op, layout, share=share.extents, candidate=candidate)
+    best, candidate = _best_share(chip, layout, options)
+    return _mapping(op, layout, share=best.extents, candidate=candidate)
 
 
 def _best_share(
@@ -120,17 +142,18 @@ def _shares(op: Gemm, chip: Chip, layout: ArrayLayout) -> Iterator[Share]:
         yield Share(extents=whole, cores=1, split=None)
 
 
-def _best_block(op: Gemm, chip: Chip, layout: ArrayLayout, share: Share) -> Candidate:
+def _best_block(
+    op: Gemm, chip: Chip, layout: ArrayLayout, share: Share, room: int | None
+) -> Candidate:
     """Return the block size and loop order for one core's share."""
     sizer = Sizer(op, share)
-    bound = chip.scratchpad.usable_bytes
-    if bound is None:
+    if room is None:
         return sizer.candidate(share.extents, n_outside=False)
     k_granule = _k_granule(op, layout)
-    fitting = tuple(_fitting(sizer, layout, bound, (share.extents.k,)))
+    fitting = tuple(_fitting(sizer, layout, room, (share.extents.k,)))
     if not fitting:
         cuts = _ladder(share.extents.k, k_granule)[1:]
-        fitting = tuple(_fitting(sizer, layout, bound, cuts))
+        fitting = tuple(_fitting(sizer, layout, room, cuts))
     if not fitting:
         smallest = _smallest(layout, share.extents, k_granule)
         demand = sizer.candidate(smallest, n_outside=False).working_set_bytes

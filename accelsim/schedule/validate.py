@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import product
 from math import prod
 
 from accelsim.arch import Chip
@@ -11,7 +10,7 @@ from accelsim.precision import PairRule
 from accelsim.schedule.mapping import Dim, Level, Loop, Mapping
 from accelsim.schedule.schedule import Schedule
 from accelsim.schedule.support import select_pair
-from accelsim.schedule.working_set import packed_bytes, tile_bytes, working_set
+from accelsim.schedule.working_set import largest_tiles_bytes, working_set
 from accelsim.workload.ops import Gemm
 
 
@@ -184,27 +183,11 @@ def _check_capacity(op: Gemm, chip: Chip, mapping: Mapping) -> None:
     if bound is None:
         return
     schedule = Schedule(op=op, mapping=mapping, cores=chip.cores)
-    if _largest_tiles(schedule) <= bound:
+    if largest_tiles_bytes(schedule) <= bound:
         return
     demand = max(working_set(op, block).total_bytes for block in schedule.blocks())
     if demand > bound:
         raise capacity_error(op, chip, demand)
-
-
-def _largest_tiles(schedule: Schedule) -> int:
-    """Return the bytes of the largest tiles of a, b and out: no block needs more."""
-    op = schedule.op
-    m, n, k = (schedule.block_ranges(dim) for dim in (Dim.M, Dim.N, Dim.K))
-    groups, rows, cols = (
-        max(stop - start for start, stop in schedule.block_ranges(dim))
-        for dim in (Dim.GROUP, Dim.M, Dim.N)
-    )
-    psums = packed_bytes(groups * rows * cols, op.accumulator.outer.bits) if len(k) > 1 else 0
-    return (
-        max(tile_bytes(op.a, groups, *tile) for tile in product(m, k))
-        + max(tile_bytes(op.b, groups, *tile) for tile in product(k, n))
-        + max(psums, max(tile_bytes(op.out, groups, *tile) for tile in product(m, n)))
-    )
 
 
 def capacity_error(op: Gemm, chip: Chip, demand: int) -> MappingError:

@@ -8,9 +8,11 @@ every element once. Codes are packed; a tile is rounded up to a byte.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
+from accelsim.schedule.mapping import Dim
 from accelsim.schedule.passes import Range
-from accelsim.schedule.schedule import Block
+from accelsim.schedule.schedule import Block, Schedule
 from accelsim.workload.ops import Gemm, Operand
 
 
@@ -63,4 +65,23 @@ def working_set(op: Gemm, block: Block) -> WorkingSet:
         a=tile_bytes(op.a, block.groups, block.m, block.k),
         b=tile_bytes(op.b, block.groups, block.k, block.n),
         out=out,
+    )
+
+
+def largest_tiles_bytes(schedule: Schedule) -> int:
+    """Return the bytes of the largest tiles of a, b and out together: no block needs more.
+
+    Every tile is looked at, but not every block, so that many blocks cost little.
+    """
+    op = schedule.op
+    m, n, k = (schedule.block_ranges(dim) for dim in (Dim.M, Dim.N, Dim.K))
+    groups, rows, cols = (
+        max(stop - start for start, stop in schedule.block_ranges(dim))
+        for dim in (Dim.GROUP, Dim.M, Dim.N)
+    )
+    psums = packed_bytes(groups * rows * cols, op.accumulator.outer.bits) if len(k) > 1 else 0
+    return (
+        max(tile_bytes(op.a, groups, *tile) for tile in product(m, k))
+        + max(tile_bytes(op.b, groups, *tile) for tile in product(k, n))
+        + max(psums, max(tile_bytes(op.out, groups, *tile) for tile in product(m, n)))
     )

@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from accelsim.arch import Chip
-from accelsim.schedule import Dim, Level, Schedule, make_schedule, working_set
+from accelsim.arch import Chip, load_chip
+from accelsim.files import list_resources
+from accelsim.precision import get_recipe
+from accelsim.schedule import Dim, Level, Schedule, make_schedule, make_schedules, working_set
 from accelsim.schedule.passes import make_pass, merge_groups
 from accelsim.testing.check_dataflow import example_chip, example_gemm
+from accelsim.workload import load_workload, lower
 from accelsim.workload.ops import Gemm
 from accelsim.workload.views import ConvolutionView
 
@@ -47,7 +51,7 @@ def gemms(draw: st.DrawFn) -> Gemm:
         )
         m = view.batch * side * side
         return example_gemm(m, draw(st.integers(1, 9)), 9 * channels, chunk_size=chunk, a_view=view)
-    m, n, k = (draw(st.integers(1, top)) for top in (20, 12, 90))
+    m, n, k = (draw(st.integers(1, top)) for top in (14, 9, 60))
     return example_gemm(m, n, k, groups=draw(st.integers(1, 3)), chunk_size=chunk)
 
 
@@ -180,3 +184,13 @@ def test_block_ranges_are_those_of_the_blocks(op: Gemm, chip: Chip) -> None:
     cores = {block.core for block in blocks}
     assert cores == set(range(schedule.mapping.cores_used))
     assert len(schedule.mapping.at(Level.CORE)) <= 1
+
+
+@pytest.mark.parametrize("network", list_resources("workloads"))
+@pytest.mark.parametrize("name", ["fp8_chunk64", "fp16_fp16acc", "fp32", "int8"])
+def test_every_network_that_ships_fits_the_chips_that_ship(network: str, name: str) -> None:
+    chip = load_chip(name)
+    trace = lower(load_workload(network), get_recipe(chip.default_recipe))
+    schedules = make_schedules(trace.ops, chip)
+    assert sum(schedule.macs for schedule in schedules.values()) == trace.macs
+    assert not any(schedule.mapping.fallback for schedule in schedules.values())
