@@ -18,8 +18,11 @@ from accelsim.cost import (
     load_cost_table,
     trace_traffic,
 )
-from accelsim.errors import ConfigError
-from accelsim.explore.jobs import Job, input_hashes, load_job, resolved
+from accelsim.errors import ConfigError, MappingError, UnsupportedError
+from accelsim.explore.grid import grid, parse_axis
+from accelsim.explore.jobs import Job, input_hashes, job_key, load_job, resolved
+from accelsim.explore.pareto import check_metrics
+from accelsim.explore.sweep import Point, SweepResult, run_points
 from accelsim.numerics.execution import Execution
 from accelsim.numerics.executor import execute
 from accelsim.numerics.initialize import bind_tensors, initialize
@@ -151,6 +154,85 @@ def compare(
         chip = hold_equal(job.chip, base, Hold(hold), table=table)
         results.append(_run_job(replace(job, chip=chip), on_progress or _silent))
     return compare_results(results, baseline=base.name, held=Hold(hold).value)
+
+
+def sweep(
+    workload: str | Path,
+    *,
+    vary: Sequence[str],
+    arch: str | Path = "fp8_chunk64",
+    recipe: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    numerics: str = "off",
+    metrics: Sequence[str] = ("time_ms", "energy_pj", "area_mm2"),
+    folder: str | Path | None = None,
+    processes: int = 1,
+    on_progress: Progress | None = None,
+    **options: Any,
+) -> SweepResult:
+    """Run one network at every point of a grid.
+
+    Parameters
+    ----------
+    workload, arch, recipe : str or Path
+        As for `run`.
+    vary : sequence of str
+        ``KEY=VALUES`` texts, such as ``arch.mac_array.rows=32,64,128`` or
+        ``recipe.accumulator.chunk_size=8:512:x2``.
+    overrides : sequence of str
+        Changes that all points share.
+    numerics : str
+        As for `run`; with ``off`` the rows have no error.
+    metrics : sequence of str
+        Of the Pareto front; two or three names of `accelsim.explore.pareto.METRICS`.
+    folder : str or Path, optional
+        Rows are streamed to it; the same sweep goes on where it was stopped.
+    processes : int
+        Worker processes.
+    on_progress : callable, optional
+        Called after every point.
+    **options
+        The other parameters of `run`.
+
+    Returns
+    -------
+    SweepResult
+        A point that the chip cannot run has the status ``infeasible`` and a reason.
+
+    Raises
+    ------
+    ConfigError, UnknownNameError
+        If a key or a value is wrong; before anything runs.
+    """
+    check_metrics(metrics, numerics=numerics)
+    axes = [parse_axis(text) for text in vary]
+    points = []
+    for texts in grid(axes):
+        job = load_job(
+            workload, arch, recipe, (*overrides, *texts), numerics=numerics, threads=1, **options
+        )
+        settings = dict(text.split("=", 1) for text in texts)
+        points.append(Point(job_key(job), settings, job))
+    return run_points(
+        points,
+        _evaluate_point,
+        metrics=metrics,
+        folder=None if folder is None else Path(folder),
+        manifest={"keys": sorted(point.key for point in points), "metrics": list(metrics)},
+        processes=processes,
+        on_progress=on_progress or _silent,
+    )
+
+
+def _evaluate_point(job: Job) -> dict[str, Any]:
+    """Return a sweep's row: status, then the totals and the worst output error."""
+    try:
+        result = _run_job(job, _silent)
+    except (MappingError, UnsupportedError) as error:
+        return {"status": "infeasible", "reason": str(error)}
+    totals = result.totals.document()
+    numbers = {name: value for name, value in totals.items() if not isinstance(value, dict)}
+    return {"status": "ok", "reason": "", **numbers, **result.worst_error()}
 
 
 def _run_job(job: Job, on_progress: Progress) -> RunResult:

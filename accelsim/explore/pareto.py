@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from accelsim.errors import UnknownNameError
+from accelsim.errors import ConfigError, UnknownNameError
 
 #: Metrics of a sweep's rows, and whether more of it is better.
 METRICS: Mapping[str, bool] = {
@@ -24,6 +24,29 @@ METRICS: Mapping[str, bool] = {
     "tops_per_w": True,
     "tops_per_mm2": True,
 }
+
+
+#: Metrics that need values.
+_NEED_NUMERICS = ("error", "sqnr_db")
+
+
+def check_metrics(metrics: Sequence[str], *, numerics: str = "full") -> None:
+    """Refuse metrics that do not exist, or that a sweep without values cannot have.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such metric.
+    ConfigError
+        If it needs numerics, which are off, or fewer than two are named.
+    """
+    for name in metrics:
+        if name not in METRICS:
+            raise UnknownNameError("metric", name, METRICS)
+        if numerics == "off" and name in _NEED_NUMERICS:
+            raise ConfigError(f"The metric {name} needs numerics; use --numerics sample or full.")
+    if not 2 <= len(set(metrics)) <= len(METRICS):
+        raise ConfigError("A Pareto front needs at least two different metrics.")
 
 
 def pareto_front(rows: Sequence[Mapping[str, Any]], metrics: Sequence[str]) -> list[int]:
@@ -51,9 +74,7 @@ def pareto_front(rows: Sequence[Mapping[str, Any]], metrics: Sequence[str]) -> l
     >>> pareto_front(rows, ["time_ms", "area_mm2"])
     [0, 1]
     """
-    for name in metrics:
-        if name not in METRICS:
-            raise UnknownNameError("metric", name, METRICS)
+    check_metrics(metrics)
     known = [
         position
         for position, row in enumerate(rows)

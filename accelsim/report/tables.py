@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from accelsim.explore.sweep import SweepResult
 from accelsim.results import Comparison, OpResult, RunResult
 
 if TYPE_CHECKING:
@@ -109,6 +110,22 @@ def comparison_table(comparison: Comparison) -> Table:
             f"{errors[0]:.2g}" if errors else "",
         )
     return table
+
+
+def sweep_table(result: SweepResult, *, limit: int = DEFAULT_ROWS) -> Table:
+    """Return the points of the Pareto front, best first in its first metric."""
+    settings = [name for name in (result.rows[0] if result.rows else {}) if "." in name]
+    infeasible = sum(row["status"] != "ok" for row in result.rows)
+    title = (
+        f"{len(result.pareto)} of {len(result.rows)} points are on the Pareto front of"
+        f" {', '.join(result.metrics)}; {infeasible} infeasible"
+    )
+    rows = sorted(result.pareto, key=lambda row: row[result.metrics[0]])[:limit]
+    cells = [
+        [*(row[name] for name in settings), *(f"{row[name]:.4g}" for name in result.metrics)]
+        for row in rows
+    ]
+    return plain_table(title, (*settings, *result.metrics), cells)
 
 
 def means_table(comparison: Comparison) -> Table:

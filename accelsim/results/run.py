@@ -217,6 +217,13 @@ class RunResult:
     #: Busy intervals of the units, for the timeline.
     timeline: Any = None
 
+    def worst_error(self) -> dict[str, float | None]:
+        """Return `error` and `sqnr_db` of the output that is furthest from its reference."""
+        if not self.output_error:
+            return {"error": None, "sqnr_db": None}
+        worst = max(self.output_error.values(), key=lambda error: error.relative)
+        return {"error": _figure(worst, "relative"), "sqnr_db": _figure(worst, "sqnr_db")}
+
     def rows(self) -> list[dict[str, Any]]:
         """Return one row per op in trace order."""
         return [op.row() for op in self.ops]
