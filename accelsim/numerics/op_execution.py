@@ -111,8 +111,10 @@ class Machine:
         return _divided(self.stored[name], self.factors.get(name, 1.0))
 
     def _put_scale(self, name: str, scale: float) -> None:
+        """Put a scale in: as stored, and 1 in the whole-network reading, which scales nothing."""
         self.stored[name] = np.full(1, scale, dtype=np.float32)
-        self.exact[name] = np.ones(1)
+        if self._options.references:
+            self.exact[name] = np.ones(1)
 
     def _gemm(self, op: Gemm, key: StreamKey) -> Record:
         options = self._options

@@ -24,9 +24,13 @@ MAX_BYTES = 8 * 2**30
 
 def require_file(path: Path, what: str) -> None:
     """Raise `DataError` unless `path` is a file."""
-    if path.is_dir():
-        raise DataError(f"{path} is a folder; {what} is a file.")
-    if not path.is_file():
+    try:
+        is_folder, is_file = path.is_dir(), path.is_file()
+    except OSError as error:
+        raise DataError(f"{path} cannot be looked at ({error.strerror}).") from error
+    if is_folder:
+        raise DataError(f"{path} is a folder. Give the path of {what}.")
+    if not is_file:
         raise DataError(f"There is no file {path}. Give the path of {what}.")
 
 

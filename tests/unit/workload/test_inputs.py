@@ -196,6 +196,17 @@ def test_a_bad_input_is_named_with_what_would_work(
         load_input(make(tmp_path), spec, batch=2)
 
 
+def test_a_folder_and_a_name_that_no_file_can_have_are_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "folder.png"
+    folder.mkdir()
+    with pytest.raises(DataError, match=r"^.*folder\.png is a folder\. Give the path of a PNG"):
+        load_input(folder, SMALL)
+    with pytest.raises(DataError, match=r"^.*x\.npy cannot be looked at \(File name too long\)\.$"):
+        load_input(tmp_path / ("x" * 5000 + ".npy"), MAP)
+    with pytest.raises(DataError, match=r"^There is no file "):
+        load_input("nul\0byte.npy", MAP)
+
+
 def test_a_decompression_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = save_image(tmp_path / "bomb.png", np.zeros((100, 100), np.uint8))
     for limit in (9_999, 4_999):  # just beyond the limit Pillow warns, at twice it refuses
