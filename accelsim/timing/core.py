@@ -7,7 +7,8 @@ for its results, so with double buffering the next block loads while one runs.
 DMA uses the half that the array does not, and so never competes for its port.
 
 Each process advances from border to border; what lies between is closed form.
-What is handed on carries the cycle in which it is complete, known ahead.
+What is handed on carries the cycle in which it is complete, known ahead: only DMA,
+which shares DRAM and links with other cores, has to wait for that cycle to come.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from simpy import Container, Environment, Event, Store
+from simpy import Environment, Event
 
 from accelsim.schedule.traffic import Transfer
 from accelsim.timing import closed_forms as forms
 from accelsim.timing.arbiter import Service
+from accelsim.timing.channel import Channel
 from accelsim.timing.core_log import Arrival, CoreLog
 from accelsim.timing.dram import DramModel
 from accelsim.timing.interconnect import InterconnectModel, Route
@@ -117,19 +119,20 @@ class CoreModel:
         self._portions = portions
         self._latency = latency
         self._sequence = 0
-        self._halves = Container(env, capacity=halves, init=halves)
-        self._loaded = Store(env)
-        self._slots = Store(env)
-        self._results = Store(env)
-        self._finished = Store(env)
+        self._halves: Channel[int] = Channel(env)
+        self._loaded: Channel[Arrival] = Channel(env)
+        self._slots: Channel[Arrival] = Channel(env)
+        self._results: Channel[Result] = Channel(env)
+        self._finished: Channel[int] = Channel(env)
         for _ in range(halves):
+            self._halves.put(0)
             self._slots.put(_AT_ONCE)
-        work = self._vector_process(env) if array is None else self._array_process(env, array)
+        work = self._vector_process() if array is None else self._array_process(array)
         #: The core's processes, not yet started, in any order.
         self.processes: tuple[Process, ...] = (
             self._dma_in_process(env),
             work,
-            self._write_back_process(env, done_by_vector_unit=array is None),
+            self._write_back_process(done_by_vector_unit=array is None),
             self._dma_out_process(env),
         )
 
@@ -139,7 +142,9 @@ class CoreModel:
         latency = self._machine.dram.latency_cycles
         for portion in self._portions:
             if portion.opens:
-                yield self._halves.get(1)
+                free = yield from self._halves.get()
+                if free > env.now:
+                    yield env.timeout(free - env.now)
             asked = int(env.now)
             size = portion.read
             service = yield from self._dram(env, size.dram_bytes)
@@ -155,7 +160,7 @@ class CoreModel:
             if done > env.now:
                 yield env.timeout(done - env.now)
 
-    def _array_process(self, env: Environment, array: ArrayModel) -> Process:
+    def _array_process(self, array: ArrayModel) -> Process:
         """Run the passes of portion after portion; note why one starts late."""
         log = self.log
         before: PassRun | None = None
@@ -163,8 +168,8 @@ class CoreModel:
         for portion in self._portions:
             run = portion.run
             assert run is not None
-            arrival: Arrival = yield self._loaded.get()
-            slot: Arrival = (yield self._slots.get()) if portion.opens_write else _AT_ONCE
+            arrival = yield from self._loaded.get()
+            slot = (yield from self._slots.get()) if portion.opens_write else _AT_ONCE
             lead = array.lead(run.first)
             gap = lead if before is None else array.gap(before.last, run.first)
             first = log.late(start + gap.total, lead.total, arrival, slot)
@@ -179,20 +184,19 @@ class CoreModel:
                 output = first + (run.first_output or 0) + last.total - run.last.vectors
                 self._results.put(Result(portion, output, start + last.total))
             if portion.closes:
-                env.process(self._release(env, streamed))
-            yield env.timeout(start - env.now)
+                self._halves.put(streamed)
             before = run
             log.work_end = start + last.total
         assert before is not None
         log.spend(array.last(before.last))
 
-    def _vector_process(self, env: Environment) -> Process:
+    def _vector_process(self) -> Process:
         """Do portion after portion on the lanes; note why one starts late."""
         log = self.log
         free = 0
         for portion in self._portions:
-            arrival: Arrival = yield self._loaded.get()
-            slot: Arrival = (yield self._slots.get()) if portion.opens_write else _AT_ONCE
+            arrival = yield from self._loaded.get()
+            slot = (yield from self._slots.get()) if portion.opens_write else _AT_ONCE
             begin = log.late(free, 0, arrival, slot)
             log.vectors += portion.vector_cycles
             log.plain += portion.vector_cycles
@@ -202,25 +206,24 @@ class CoreModel:
             if portion.write is not None:
                 self._results.put(Result(portion, free, free + self._latency))
             if portion.closes:
-                env.process(self._release(env, free))
-            yield env.timeout(free - env.now)
+                self._halves.put(free)
         log.plain += self._latency
         log.work_end = free + self._latency
 
-    def _write_back_process(self, env: Environment, *, done_by_vector_unit: bool) -> Process:
+    def _write_back_process(self, *, done_by_vector_unit: bool) -> Process:
         """Pass results through the fused vector ops while the array makes them."""
         free = 0
         for portion in self._portions:
             if portion.write is None:
                 continue
-            result: Result = yield self._results.get()
+            result = yield from self._results.get()
             end = result.last
             if portion.vector_cycles and not done_by_vector_unit:
                 begin = max(free, result.first)
                 free = begin + portion.vector_cycles
                 end = max(free, result.last) + self._latency
                 self.log.busy(Unit.VECTOR_UNIT, begin, free)
-            self._finished.put((portion, end))
+            self._finished.put(end)
 
     def _dma_out_process(self, env: Environment) -> Process:
         """Send finished results off in order, and free their half."""
@@ -229,7 +232,7 @@ class CoreModel:
             size = portion.write
             if size is None:
                 continue
-            _, ready = yield self._finished.get()
+            ready = yield from self._finished.get()
             if ready > env.now:
                 yield env.timeout(ready - env.now)
             link = yield from self._link(env, route, size.link_bytes)
@@ -266,12 +269,6 @@ class CoreModel:
             return Service(int(env.now), int(env.now))
         service: Service = yield route.server.request(self._key(), links.cycles(size))
         return service
-
-    def _release(self, env: Environment, time: int) -> Process:
-        """Give a half back when its operands have entered the array."""
-        if time > env.now:
-            yield env.timeout(time - env.now)
-        yield self._halves.put(1)
 
     def _key(self) -> tuple[int, int]:
         self._sequence += 1

@@ -24,6 +24,11 @@ from accelsim.timing.vector_unit import LaneWork, lane_work
 from accelsim.workload.ops import VectorOp
 
 
+#: Portions of a core beyond which blocks are no longer cut: with that many blocks the
+#: overlap of the first and the last with its transfers is no longer worth the events.
+MAX_PORTIONS = 128
+
+
 @dataclass(frozen=True, slots=True)
 class CoreWork:
     """What one core does for an op, in order; `array` is None if only the vector unit works."""
@@ -80,6 +85,7 @@ def gemm_work(
     op = schedule.op
     extras = Extras(read, write, lane_work(fused, chip.vector_unit), op.groups * op.m * op.n)
     done = 0
+    per_core = -(-schedule.block_count // schedule.mapping.cores_used)
     portions: dict[int, list[Portion]] = {}
     models: dict[int, ArrayModel] = {}
     runs: dict[tuple[int, ...], PassRun] = {}
@@ -88,7 +94,7 @@ def gemm_work(
         model = models.get(block.core)
         if model is None:
             model = models[block.core] = array_model(schedule, chip, block)
-        parts = _parts(schedule.mapping, block, limit)
+        parts = _parts(schedule.mapping, block, max(1, min(limit, MAX_PORTIONS // per_core)))
         for at, part in enumerate(parts):
             count = part.outputs if part.last_k else 0
             portion = _gemm_portion(schedule, model, traffic, parts, at, extras.part(done, count))
