@@ -61,9 +61,20 @@ def quantize(
     engine: Engine = Engine.AUTO,
 ) -> FloatArray:
     """Round every element of `x` to a member of `fmt`; see `FloatFormat.quantize`."""
-    values = as_float_array(x)
-    noise = as_random_bits(random_bits, values.shape, rounding, random_bit_count)
     plan = _plan(fmt, rounding, overflow)
+    return quantize_to_plan(x, plan, random_bits, random_bit_count, engine)
+
+
+def quantize_to_plan(
+    x: FloatArray,
+    plan: RoundingPlan,
+    random_bits: RandomBits | None,
+    random_bit_count: int,
+    engine: Engine = Engine.AUTO,
+) -> FloatArray:
+    """Round every element of `x` as `plan` says; float32 stays if the plan's format fits."""
+    values = as_float_array(x)
+    noise = as_random_bits(random_bits, values.shape, plan.rounding, random_bit_count)
     narrow = plan.fits_float32 and values.dtype == np.float32
     if narrow and plan.keeps_float32:
         return values.copy()

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,8 @@ from accelsim.errors import ConfigError, DataError
 from accelsim.formats.array import (
     as_code_array,
     as_float_array,
-    as_random_bits,
-    away_threshold,
+    quantize_to_plan,
     require_members,
-    round_steps,
     widen,
 )
 from accelsim.formats.base import (
@@ -29,7 +28,7 @@ from accelsim.formats.base import (
     RandomBits,
     TensorFormat,
 )
-from accelsim.formats.plan import TINY
+from accelsim.formats.plan import RoundingPlan, thresholds
 from accelsim.formats.rounding import Overflow, Rounding
 from accelsim.formats.scalar import round_to_integer
 
@@ -151,20 +150,8 @@ class IntegerFormat(NumberFormat):
         random_bit_count: int = DEFAULT_RANDOM_BIT_COUNT,
     ) -> FloatArray:
         """Round every element of `x` to a multiple of `step` within the range."""
-        values = as_float_array(x)
         mode = self.rounding if rounding is None else Rounding(rounding)
-        noise = as_random_bits(random_bits, values.shape, mode, random_bit_count)
-        wide = widen(values)
-        nan, negative = np.isnan(wide), np.signbit(wide)
-        largest = float(max(self.max_integer, -self.min_integer) + 1)
-        magnitude = np.where(nan, 0.0, np.fmin(np.abs(wide), largest * self.step))
-        magnitude = np.where(magnitude > 0, np.fmax(magnitude, TINY), 0.0)
-        steps = np.ldexp(magnitude, self.fraction_bits)
-        whole = round_steps(steps, mode, away_threshold(negative, mode, noise, random_bit_count))
-        rounded = np.where(negative, -whole, whole) + 0.0
-        bounded = np.clip(rounded, self.min_integer, self.max_integer)
-        result = np.where(nan, np.nan, np.ldexp(bounded, -self.fraction_bits))
-        return result.astype(self.value_dtype) if values.dtype == np.float32 else result
+        return quantize_to_plan(x, _plan(self, mode), random_bits, random_bit_count)
 
     def encode(self, x: FloatArray) -> CodeArray:
         """Return the two's complement codes of `x`; refuse what is not a member."""
@@ -222,6 +209,33 @@ class IntegerFormat(NumberFormat):
         if self.signed and code >> (self.integer_bits - 1):
             integer = code - (1 << self.integer_bits)
         return integer * self.step
+
+
+@lru_cache(maxsize=128)
+def _plan(fmt: IntegerFormat, rounding: Rounding) -> RoundingPlan:
+    """Return the plan of fixed point: one binade that holds all, spaced by the step."""
+    top = fmt.integer_bits - fmt.signed - fmt.fraction_bits + 1
+    positive, negative = thresholds(rounding)
+    return RoundingPlan(
+        rounding=rounding,
+        mantissa_bits=top + fmt.fraction_bits,
+        grid_emin=top,
+        limit=2.0**top,
+        max_finite=fmt.max_finite,
+        min_positive=fmt.step,
+        below=0.0,
+        # The lowest number has a larger magnitude than the highest: it is what it becomes.
+        over_positive=fmt.max_finite,
+        over_negative=fmt.min_finite,
+        infinity_positive=fmt.max_finite,
+        infinity_negative=fmt.min_finite,
+        threshold_positive=positive,
+        threshold_negative=negative,
+        signed=fmt.signed,
+        signed_zero=False,
+        has_zero=True,
+        fits_float32=fmt.value_dtype == np.float32,
+    )
 
 
 class IntegerScaling(StrEnum):

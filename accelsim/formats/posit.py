@@ -35,7 +35,7 @@ from accelsim.formats.base import (
 )
 from accelsim.formats.rounding import Overflow, Rounding
 from accelsim.formats.scalar import check_random_bits
-from accelsim.formats.table import ValueTable, round_between, round_to_table
+from accelsim.formats.table import ValueTable, make_table, round_between, round_to_table
 
 MIN_POSIT_BITS = 3
 MAX_POSIT_BITS = 16
@@ -281,7 +281,7 @@ def _table(fmt: PositFormat) -> ValueTable:
     values, ties = finer[1::2], finer[2:-1:2]
     codes = np.arange(1, fmt.nan_code)
     # Nothing but zero itself may become zero: the ties next to it are the ends.
-    return ValueTable(
+    return make_table(
         values=np.concatenate([-values[::-1], [0.0], values]),
         ties=np.concatenate([-ties[::-1], [-0.0, 0.0], ties]),
         codes=np.concatenate([(1 << fmt.posit_bits) - codes[::-1], [0], codes]),

@@ -52,11 +52,23 @@ class ValueTable:
         The number between two neighbours that belongs to neither.
     codes : array of int64, shape (n,)
         Code of every member; a tie goes to the even one.
+    first_of_upper : array of float64, shape (n - 1,)
+        Smallest float64 that nearest-even takes to the upper of two neighbours.
     """
 
     values: NDArray[np.float64]
     ties: NDArray[np.float64]
     codes: NDArray[np.int64]
+    first_of_upper: NDArray[np.float64]
+
+
+def make_table(
+    values: NDArray[np.float64], ties: NDArray[np.float64], codes: NDArray[np.int64]
+) -> ValueTable:
+    """Return the table of these members."""
+    tie_goes_up = codes[:-1] % 2 == 1
+    first_of_upper = np.where(tie_goes_up, ties, np.nextafter(ties, np.inf))
+    return ValueTable(values, ties, codes, first_of_upper)
 
 
 def round_to_table(
@@ -69,18 +81,17 @@ def round_to_table(
     """Round float64 numbers to members of `table`; saturate beyond its ends; NaN stays NaN."""
     check_table_random_bits(rounding, random_bit_count)
     nan = np.isnan(x)
+    if rounding is Rounding.NEAREST_EVEN:
+        place = np.searchsorted(table.first_of_upper, x, side="right")
+        return np.where(nan, np.nan, table.values[place])
     tiny = (x != 0) & (np.abs(x) < TINY)
     number = np.where(tiny, np.copysign(TINY, x), np.where(nan, 0.0, x))
     bounded = np.clip(number, table.values[0], table.values[-1])
     low = np.clip(np.searchsorted(table.values, bounded, "right") - 1, 0, len(table.ties) - 1)
     low_value, high_value = table.values[low], table.values[low + 1]
-    if rounding in (Rounding.NEAREST_EVEN, Rounding.NEAREST_AWAY):
+    if rounding is Rounding.NEAREST_AWAY:
         tie = table.ties[low]
-        if rounding is Rounding.NEAREST_EVEN:
-            upper_on_tie = table.codes[low] % 2 == 1
-        else:
-            upper_on_tie = bounded > 0
-        upper = (bounded > tie) | ((bounded == tie) & upper_on_tie)
+        upper = (bounded > tie) | ((bounded == tie) & (bounded > 0))
     else:
         negative = bounded < 0
         span = high_value - low_value
@@ -202,7 +213,7 @@ class TableFormat(NumberFormat):
     def table(self) -> ValueTable:
         """The values, the midpoints between them and their codes."""
         values = np.asarray(self.values, dtype=np.float64) + 0.0
-        return ValueTable(values, (values[1:] + values[:-1]) / 2, np.arange(len(values)))
+        return make_table(values, (values[1:] + values[:-1]) / 2, np.arange(len(values)))
 
     def quantize(
         self,
