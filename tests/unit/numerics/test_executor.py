@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,11 +11,13 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from accelsim.errors import DataError, ShapeError, UnsupportedError
+from accelsim.errors import DataError, ShapeError, UnknownNameError, UnsupportedError
 from accelsim.formats import FloatFormat, Overflow, Rounding, get_format
 from accelsim.numerics.executor import execute
 from accelsim.numerics.initialize import bind_tensors, initialize
 from accelsim.numerics.reduction import reduce_in_order
+from accelsim.numerics.vector_ops_arithmetic import Arithmetic
+from accelsim.numerics.vector_ops_dispatch import compute_vector_op
 from accelsim.precision import Accumulator, get_recipe
 from accelsim.schedule.reduction_order import ReductionOrder
 from accelsim.workload.lowering import lower
@@ -214,6 +217,40 @@ def test_the_whole_network_reference_is_the_layers_float64_definition(
     assert run.output_error.relative == pytest.approx(relative, rel=1e-6)
 
 
+def windows_network() -> Workload:
+    """Return grouped, dilated and strided windows, and both kinds of average."""
+    layers = [
+        {"name": "wide", "kind": "conv2d", "in_channels": 4, "out_channels": 6, "kernel": [3, 2],
+         "groups": 2, "dilation": [2, 1], "stride": [1, 2], "padding": [2, 1]},
+        {"name": "depth", "kind": "conv2d", "in_channels": 6, "out_channels": 6, "kernel": 3,
+         "groups": 6, "padding": 1},
+        {"name": "counted", "kind": "avg_pool2d", "kernel": 3, "stride": 2, "padding": 1},
+        {"name": "inside", "kind": "avg_pool2d", "kernel": 2, "stride": 1, "padding": 1,
+         "count_include_pad": False},
+        {"name": "flatten", "kind": "flatten"},
+        {"name": "fc", "kind": "linear", "in_features": 90, "out_features": 4},
+    ]  # fmt: skip
+    data = {"name": "windows", "input": {"shape": [7, 6, 4]}, "layers": layers}
+    return Workload.model_validate_json(json.dumps(data))
+
+
+def test_grouped_convolutions_and_averages_agree_with_the_layers_definition() -> None:
+    workload = windows_network()
+    trace, weights, x = prepared(workload, "fp32", batch=2)
+    run = execute(trace, bind_tensors(trace, weights, x))
+    expected = layer_by_layer(workload, weights, x)["fc"]
+    np.testing.assert_allclose(run.references["fc"], expected, rtol=1e-11, atol=1e-13)
+    # FP32 adds at most 90 products a sum: far below 2**-24 times 1000.
+    np.testing.assert_allclose(run.tensors["fc"], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_an_unknown_vector_function_is_named() -> None:
+    trace, _, _ = prepared(load_workload("tiny"))
+    op = dataclasses.replace(trace.vector_ops[0], function="rely")
+    with pytest.raises(UnknownNameError, match=r"^Unknown vector function 'rely'\. Did you mean"):
+        compute_vector_op(op, [np.ones(2)], Arithmetic(None))
+
+
 def test_error_local_is_the_loss_of_one_op_from_its_own_stored_inputs() -> None:
     trace, weights, x = prepared(load_workload("tiny"))
     gemm = trace.gemms[0]
@@ -280,6 +317,24 @@ def test_a_stochastic_store_depends_on_the_seed_and_stays_between_its_neighbours
     high = E5M2.quantize(given, rounding=Rounding.UP)
     for stored in runs:
         assert ((stored == low) | (stored == high)).all()
+
+
+def test_stochastic_additions_depend_on_the_seed_and_never_on_threads() -> None:
+    recipe = get_recipe("wang2018")
+    changes = {"rounding": Rounding.STOCHASTIC}
+    accumulator = recipe.accumulator.model_copy(update=changes)
+    workload = load_workload("tiny")
+    trace = lower(workload, recipe.model_copy(update={"accumulator": accumulator}))
+    _, weights, x = prepared(workload)
+    tensors = bind_tensors(trace, weights, x)
+    name = trace.gemms[0].out.tensor
+
+    def sums(seed: int, threads: int) -> np.ndarray:
+        run = execute(trace, tensors, seed=seed, threads=threads, keep=(name,), references=False)
+        return run.tensors[name]
+
+    np.testing.assert_array_equal(sums(0, 1), sums(0, 2))
+    assert (sums(0, 1) != sums(1, 1)).any()
 
 
 # -- order of additions --------------------------------------------------------------------
