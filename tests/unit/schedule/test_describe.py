@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from accelsim.arch import load_chip
+from accelsim.precision import PairRule
 from accelsim.schedule import describe, make_schedule
 from accelsim.testing.check_dataflow import example_chip, example_gemm
 
@@ -37,3 +40,13 @@ def test_fallback_and_two_rate_elements_are_named() -> None:
     fallback = "\n".join(describe(make_schedule(example_gemm(64, 64, 128), chip)))
     assert "on the vector unit: 4 cores of 4" in fallback
     assert "# over the lanes of the vector unit" in fallback
+
+
+def test_fused_additions_are_named() -> None:
+    pairs = "[{a: fp8_e5m2, b: fp8_e5m2, k_per_pe: 2, pair: fused}]"
+    chip = load_chip("fp8_chunk64", [("mac_array.operand_pairs", pairs)])
+    op = example_gemm(4, 4, 4, chunk_size=64)
+    fused = op.accumulator.model_copy(update={"pair": PairRule.FUSED, "pair_size": 2})
+    lines = describe(make_schedule(replace(op, accumulator=fused), chip))
+    assert "  2 products enter each addition, exact, rounded once" in lines
+    assert "  c0 = ((0 + p0 + p1) + p2 + p3)" in lines

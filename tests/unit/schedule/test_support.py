@@ -171,3 +171,18 @@ def test_cycles_for_a_function_that_does_not_exist_are_refused() -> None:
     chip = load_chip("fp8_chunk64", [("vector_unit.cycles_per_element", "{softmx: 4}")])
     with pytest.raises(UnknownNameError, match="Did you mean softmax"):
         make_schedules([gemm()], chip)
+
+
+def test_lanes_add_one_product_after_the_other_and_nothing_else() -> None:
+    chip = load_chip("fp8_only")
+    with pytest.raises(UnsupportedError, match="adds one product after the other"):
+        make_schedule(gemm(FP16, FP16, method=AccumulationMethod.TREE), chip)
+    with pytest.raises(UnsupportedError, match="adds every product by itself"):
+        make_schedule(gemm(FP16, FP16, pair=PairRule.FUSED, pair_size=2), chip)
+
+
+def test_refusal_lists_the_formats_that_products_can_be_rounded_to() -> None:
+    supports = "[{inner: fp16_e6m9, outer: fp16_e6m9, products: [fp16_e6m9]}]"
+    chip = load_chip("fp8_chunk64", [("accumulator.supports", supports)])
+    with pytest.raises(UnsupportedError, match="products rounded to fp16_e6m9"):
+        make_schedule(gemm(product=FP32), chip)

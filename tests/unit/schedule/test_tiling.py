@@ -123,3 +123,14 @@ def test_footprints_of_four_tiles_count_halo_in_each() -> None:
     view = ConvolutionView(batch=1, height=8, width=8, channels=1, kernel=(3, 3), padding=(1, 1))
     found = footprints(view, 64, 9, 16, 9)
     assert (found.worst, found.total) == (4 * 8, (3 + 4 + 4 + 3) * 8)
+
+
+def test_single_buffered_scratchpad_may_be_filled_whole() -> None:
+    # 48 x 64 and 64 x 64 bytes of operands, 48 x 64 FP16 outputs: 13,312 of 16,384 bytes.
+    overrides = (("cores", "1"), ("scratchpad.capacity_kib", "16"))
+    op = example_gemm(48, 64, 64)
+    halved = make_schedule(op, default_chip(*overrides))
+    whole = make_schedule(op, default_chip(*overrides, ("scratchpad.double_buffering", "false")))
+    assert max(working_set(op, block).total_bytes for block in halved.blocks()) <= 8192
+    assert max(working_set(op, block).total_bytes for block in whole.blocks()) <= 16384
+    assert whole.block_count <= halved.block_count

@@ -179,3 +179,15 @@ def test_stream_longer_than_the_accumulators_hold_is_refused() -> None:
 def test_mapping_with_two_stream_loops_is_refused() -> None:
     with pytest.raises(ValueError, match="one stream loop, this one has 2"):
         with_loop(Loop(Dim.M, Level.STREAM, 1, 8)).only(Level.STREAM)
+
+
+def test_given_mapping_whose_blocks_are_too_large_is_refused() -> None:
+    op = example_gemm(64, 64, 64, chunk_size=64)
+    roomy = make_schedule(op, example_chip(rows=4, cols=4)).mapping
+    tight = example_chip(rows=4, cols=4, capacity_kib=16)
+    with pytest.raises(MappingError) as caught:
+        make_schedule(op, tight, mapping=roomy)
+    assert caught.value.reason is not None
+    # One block: 64 x 64 bytes twice, 64 x 64 FP16 outputs; half of 16 KiB is there.
+    assert caught.value.reason.demand == 4 * 64 * 64
+    assert caught.value.reason.bound == 8192
