@@ -126,3 +126,11 @@ def test_half_of_a_double_buffered_scratchpad_is_usable() -> None:
     assert chip.scratchpad.usable_bytes == 1024 * 1024
     single = load_chip("fp8_chunk64", [("scratchpad.double_buffering", "false")])
     assert single.scratchpad.usable_bytes == 2048 * 1024
+
+
+@pytest.mark.parametrize(("name", "dataflow", "size"), SCALESIM)
+def test_lanes_of_a_scalesim_chip_keep_up_with_its_array(
+    name: str, dataflow: str, size: int
+) -> None:
+    # A finished output passes through at most eight element functions.
+    assert load_chip(name).vector_unit.lanes == 8 * size
