@@ -7,6 +7,7 @@ change a bit.
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache, partial
 from importlib.util import find_spec
 from typing import Any
@@ -100,13 +101,14 @@ def matmul(
     m, k, n = left.shape[-2], left.shape[-1], right.shape[-1]
     facts = ProductFacts.of(_facts(left, a_format), _facts(right, b_format), k)
     choice = _choose(facts, accumulator, path)
-    left = np.broadcast_to(left, (*batch, m, k)).reshape(-1, m, k)
-    right = np.broadcast_to(right, (*batch, k, n)).reshape(-1, k, n)
+    count = math.prod(batch)
+    left = np.broadcast_to(left, (*batch, m, k)).reshape(count, m, k)
+    right = np.broadcast_to(right, (*batch, k, n)).reshape(count, k, n)
     if choice.name is PathName.DEFINITION or 0 in (left.shape[0], m, n, k):
         out = _by_definition(left, right, accumulator, key)
     else:
         _trust(choice, accumulator)
-        out = _by_kernel(left, right, accumulator, choice, threads, key)
+        out = by_kernel(left, right, accumulator, choice, threads, key)
         _repair(out, left, right, accumulator, choice)
     return out.astype(_result_dtype(accumulator), copy=False).reshape(*batch, m, n)
 
@@ -210,19 +212,22 @@ def _by_definition(a: _Array, b: _Array, accumulator: Accumulator, key: StreamKe
 def _trust(choice: PathChoice, accumulator: Accumulator) -> None:
     """Check a kind of kernel once per process."""
     check_product(
-        lambda a, b: _by_kernel(a, b, accumulator, choice, threads=1, key=KEY), accumulator
+        lambda a, b: by_kernel(a, b, accumulator, choice, threads=1, key=KEY), accumulator
     )
 
 
-def _by_kernel(
+def by_kernel(
     a: _Array,
     b: _Array,
     accumulator: Accumulator,
     choice: PathChoice,
-    threads: int,
-    key: StreamKey | None,
+    threads: int = 1,
+    key: StreamKey | None = None,
 ) -> _Array:
-    """Run the compiled block product over all tasks."""
+    """Run one kernel on (batch, m, k) and (batch, k, n), whether or not it may be run.
+
+    `matmul` has proved that it may; anybody else must.
+    """
     dtype = np.dtype(np.float64 if choice.is_wide else np.float32)
     left = np.ascontiguousarray(a, dtype)
     panels = pack(b, dtype)

@@ -75,8 +75,7 @@ def _two_rows(
     t0 = zero
     t1 = zero
     per_word = 64 // width
-    number = 0
-    for start in range(0, k, chunk):
+    for number, start in enumerate(range(0, k, chunk)):
         s0 = zero
         s1 = zero
         w0 = columns
@@ -95,6 +94,5 @@ def _two_rows(
         w1 = finish(row_word(outer1, number // per_word), columns)
         t0 = random_step(outer, one, s0, t0, w0, field)
         t1 = random_step(outer, one, s1, t1, w1, field)
-        number += 1
     store(out, o0, t0)
     store(out, o1, t1)
