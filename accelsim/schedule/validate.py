@@ -24,16 +24,9 @@ def check_chunk(op: Gemm, *, k_tile: int, rows: int, k_per_pe: int, name: str) -
     Raises
     ------
     MappingError
-        If the chunk size is neither a multiple nor a divisor of the k tile, or
-        cuts a fused pair.
+        If the chunk size is neither a multiple nor a divisor of the k tile.
     """
     chunk = op.accumulator.chunk_length(op.k)
-    pair_size = op.accumulator.pair_size if op.accumulator.pair is PairRule.FUSED else 1
-    if chunk < op.k and chunk % pair_size:
-        raise MappingError(
-            f"{op.name}: accumulator.chunk_size {chunk} would end inside a fused pair of"
-            f" {pair_size} products.\n  Use a multiple of {pair_size}, or pair: sequential."
-        )
     if chunk >= op.k or chunk % k_tile == 0 or k_tile % chunk == 0:
         return
     near = sorted({_divisor_below(k_tile, chunk), -(-chunk // k_tile) * k_tile})
@@ -60,7 +53,16 @@ def check_mapping(op: Gemm, chip: Chip, mapping: Mapping) -> None:
     _check_machine(chip, mapping)
     _check_array_loops(op, chip, mapping)
     _check_partial_sums(chip, mapping)
+    _check_pairs(op)
     if mapping.k_on_rows:
+        rows = mapping.only(Level.ROWS)
+        check_chunk(
+            op,
+            k_tile=rows.tile * rows.count,
+            rows=rows.count,
+            k_per_pe=rows.tile,
+            name=mapping.dataflow,
+        )
         _check_k_borders(op, mapping)
     _check_capacity(op, chip, mapping)
 
@@ -162,6 +164,18 @@ def _check_partial_sums(chip: Chip, mapping: Mapping) -> None:
                 unit="partial sums per column",
                 levers=("stream fewer vectors per pass", "more accumulator.entries"),
             ),
+        )
+
+
+def _check_pairs(op: Gemm) -> None:
+    """Check that chunks do not end between products that enter one addition together."""
+    accumulator = op.accumulator
+    chunk = accumulator.chunk_length(op.k)
+    if accumulator.pair is PairRule.FUSED and chunk < op.k and chunk % accumulator.pair_size:
+        raise MappingError(
+            f"{op.name}: accumulator.chunk_size {chunk} would end inside a fused pair of"
+            f" {accumulator.pair_size} products.\n  Use a multiple of {accumulator.pair_size},"
+            " or pair: sequential."
         )
 
 

@@ -46,9 +46,11 @@ def test_output_stationary_takes_any_chunk(chunk: int) -> None:
     assert order.chunk_size == chunk
 
 
-def test_chunk_that_cuts_a_fused_pair_is_refused() -> None:
+@pytest.mark.parametrize("dataflow", ["weight_stationary", "output_stationary"])
+def test_chunk_that_cuts_a_fused_pair_is_refused(dataflow: str) -> None:
     pairs = "[{a: fp8_e5m2, b: fp8_e5m2, k_per_pe: 2, pair: fused}]"
-    chip = load_chip("fp8_chunk64", [("mac_array.operand_pairs", pairs)])
+    overrides = [("mac_array.operand_pairs", pairs), ("mac_array.dataflow", dataflow)]
+    chip = load_chip("fp8_chunk64", overrides)
     op = example_gemm(3, 3, 100, chunk_size=1)
     fused = op.accumulator.model_copy(update={"pair": PairRule.FUSED, "pair_size": 2})
     with pytest.raises(MappingError, match="inside a fused pair of 2 products"):
@@ -191,3 +193,10 @@ def test_given_mapping_whose_blocks_are_too_large_is_refused() -> None:
     # One block: 64 x 64 bytes twice, 64 x 64 FP16 outputs; half of 16 KiB is there.
     assert caught.value.reason.demand == 4 * 64 * 64
     assert caught.value.reason.bound == 8192
+
+
+def test_given_mapping_is_held_to_where_chunks_can_end() -> None:
+    # A mapping made for chunks of 4 on k tiles of 4, handed to an op that asks for chunks of 6.
+    mapping = replace(legal(), chunk_size=6)
+    with pytest.raises(MappingError, match="nor a divisor of the k tile"):
+        make_schedule(example_gemm(8, 8, 16, chunk_size=6), chip_of(4), mapping=mapping)
