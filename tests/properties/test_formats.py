@@ -41,7 +41,7 @@ anything = st.sampled_from(CATALOG) | float_formats()
 
 
 @given(anything, numbers, st.sampled_from(DETERMINISTIC), st.sampled_from(list(Overflow)))
-@settings(max_examples=300)
+@settings(max_examples=200)
 def test_idempotent(fmt, x, mode, overflow):
     once = fmt.quantize(np.array([x]), rounding=mode, overflow=overflow)
     twice = fmt.quantize(once, rounding=mode, overflow=overflow)
@@ -49,7 +49,7 @@ def test_idempotent(fmt, x, mode, overflow):
 
 
 @given(anything, numbers, numbers, st.sampled_from(DETERMINISTIC))
-@settings(max_examples=300)
+@settings(max_examples=200)
 def test_monotone(fmt, x, y, mode):
     low, high = sorted((x, y))
     a, b = fmt.quantize(np.array([low, high]), rounding=mode, overflow=Overflow.SATURATE)
@@ -58,7 +58,7 @@ def test_monotone(fmt, x, y, mode):
 
 
 @given(float_formats(), numbers, st.sampled_from(DETERMINISTIC))
-@settings(max_examples=300)
+@settings(max_examples=200)
 def test_sign_symmetric(fmt, x, mode):
     mirrored = {Rounding.UP: Rounding.DOWN, Rounding.DOWN: Rounding.UP}.get(mode, mode)
     a = fmt.quantize(np.array([x]), rounding=mode)
@@ -68,7 +68,7 @@ def test_sign_symmetric(fmt, x, mode):
 
 
 @given(float_formats(), numbers, st.sampled_from(DETERMINISTIC))
-@settings(max_examples=300)
+@settings(max_examples=200)
 def test_error_is_below_one_ulp_and_half_for_nearest(fmt, x, mode):
     assume(abs(x) <= fmt.max_finite)
     y = float(fmt.quantize(np.array([x]), rounding=mode)[0])
@@ -85,7 +85,7 @@ def test_error_is_below_one_ulp_and_half_for_nearest(fmt, x, mode):
 
 
 @given(float_formats(), numbers, st.integers(0, 2**16 - 1))
-@settings(max_examples=300)
+@settings(max_examples=200)
 def test_stochastic_gives_a_neighbour_and_grows_with_the_noise(fmt, x, noise):
     bits = np.array([0, noise, 2**16 - 1], dtype=np.uint32)
     rules = {"rounding": Rounding.STOCHASTIC, "overflow": Overflow.SATURATE}
@@ -98,7 +98,7 @@ def test_stochastic_gives_a_neighbour_and_grows_with_the_noise(fmt, x, noise):
 
 
 @given(float_formats(), numbers, st.sampled_from(list(Rounding)), st.sampled_from(list(Overflow)))
-@settings(max_examples=300)
+@settings(max_examples=200)
 def test_both_engines_equal_the_exact_definition(fmt, x, mode, overflow):
     noise = np.array([12345], dtype=np.uint32)
     rules = {
@@ -114,7 +114,7 @@ def test_both_engines_equal_the_exact_definition(fmt, x, mode, overflow):
 
 
 @given(anything, st.data())
-@settings(max_examples=300)
+@settings(max_examples=200)
 def test_codes_come_back(fmt, data):
     code = data.draw(st.integers(0, (1 << fmt.bits) - 1))
     value = fmt.decode(np.array([code], dtype=fmt.code_dtype))

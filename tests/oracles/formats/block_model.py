@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
+import numpy as np
+
 from tests.oracles.formats.float_tables import FloatTable
 
 
@@ -20,20 +22,13 @@ def floor_log2(value: Fraction) -> int:
 
 def mx_block(block: list[float], element: FloatTable) -> list[float]:
     """Quantize one block: floor rule, e8m0 clamp, nearest-even, saturating."""
-    largest = Fraction(finite_magnitudes(element)[-1])
+    largest = Fraction(float(element.magnitudes[-1]))
     amax = max(abs(Fraction(x)) for x in block)
     exponent = floor_log2(amax) - floor_log2(largest) if amax else -127
     scale = Fraction(2) ** min(max(exponent, -127), 127)
     return [_element(Fraction(x) / scale, x, element) * float(scale) for x in block]
 
 
-def finite_magnitudes(element: FloatTable) -> list[float]:
-    """All finite magnitudes of an element, rising."""
-    return element.magnitudes
-
-
 def _element(scaled: Fraction, original: float, element: FloatTable) -> float:
-    largest = finite_magnitudes(element)[-1]
-    rounded = element.round(float(scaled), "nearest_even")
-    bounded = min(abs(rounded), largest)
-    return math.copysign(bounded, original)
+    rounded = element.round(np.array([float(scaled)]), "nearest_even")[0]
+    return math.copysign(min(abs(rounded), element.magnitudes[-1]), original)

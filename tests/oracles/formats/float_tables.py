@@ -1,17 +1,17 @@
 """Binary float formats as explicit lists of values, from the parameters that the standards print.
 
 Nothing of the package is used. A format is enumerated field by field; rounding is
-a search in that list with exact fractions, continued by one number beyond the
-largest so that overflow is decided as if the range had no end.
+a search in that list, continued by one number beyond the largest so that overflow
+is decided as if the range had no end.
 """
 
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cached_property
+
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -51,42 +51,41 @@ class FloatTable:
         return math.copysign(self.magnitude(field, fraction), -1.0 if sign else 1.0)
 
     @cached_property
-    def magnitudes(self) -> list[float]:
+    def magnitudes(self) -> np.ndarray:
         """All finite magnitudes, rising."""
-        codes = range(2 ** (self.e + self.m))
-        values = (self.decode(code) for code in codes)
-        return sorted({value for value in values if math.isfinite(value)})
+        values = (self.decode(code) for code in range(2 ** (self.e + self.m)))
+        return np.array(sorted({value for value in values if math.isfinite(value)}))
 
-    def round(self, x: float, mode: str, noise: float = 0.0) -> float:
-        """Round a number; "overflow" and "-overflow" are returned as infinities.
+    def round(self, x: np.ndarray, mode: str, noise: np.ndarray | float = 0.0) -> np.ndarray:
+        """Round numbers; what overflows is returned as infinity.
 
         `noise` is r / 2**N for the mode "stochastic", with N = 16. Only for
-        formats with gradual underflow and a sign.
+        formats with gradual underflow and a sign. Every float64 step is exact: the
+        distance of a number to the neighbour below is a multiple of its own last
+        place and not larger than itself, and neighbours are a power of two apart.
         """
-        if math.isnan(x) or math.isinf(x):
-            return x
-        sign, a = math.copysign(1.0, x), Fraction(abs(x))
         grid = self.magnitudes
-        beyond = 2 * Fraction(grid[-1]) - Fraction(grid[-2])
-        if a >= beyond:
-            up_or_over = mode in ("nearest_even", "nearest_away", "stochastic")
-            outward = up_or_over or mode == ("up" if sign > 0 else "down")
-            return sign * (math.inf if outward else grid[-1])
-        below = bisect_right(grid, a) - 1
-        low = Fraction(grid[below])
-        high = Fraction(grid[below + 1]) if below + 1 < len(grid) else beyond
-        part = (a - low) / (high - low)
+        beyond = 2 * grid[-1] - grid[-2]
+        grid = np.append(grid, [beyond, np.inf])
+        positive, a = ~np.signbit(x), np.minimum(np.abs(np.nan_to_num(x, nan=0.0)), beyond)
+        below = np.searchsorted(grid, a, side="right") - 1
+        low, high = grid[below], np.minimum(grid[below + 1], beyond)
+        gap = np.where(high > low, high - low, 1.0)
+        part = (a - low) / gap
         away = {
-            "nearest_even": part > Fraction(1, 2) or (part == Fraction(1, 2) and below % 2 == 1),
-            "nearest_away": part >= Fraction(1, 2),
-            "toward_zero": False,
-            "up": part > 0 and sign > 0,
-            "down": part > 0 and sign < 0,
-            "stochastic": math.floor(part * 2**16) + int(noise * 2**16) >= 2**16,
+            "nearest_even": (part > 0.5) | ((part == 0.5) & (below % 2 == 1)),
+            "nearest_away": part >= 0.5,
+            "toward_zero": np.zeros(x.shape, bool),
+            "up": (part > 0) & positive,
+            "down": (part > 0) & ~positive,
+            "stochastic": np.floor(part * 2**16) + noise * 2**16 >= 2**16,
         }[mode]
-        if not away:
-            return sign * float(low)
-        return sign * (math.inf if high == beyond else float(high))
+        magnitude = np.where(away, high, low)
+        outward = {"toward_zero": False, "up": positive, "down": ~positive}.get(mode, True)
+        over = np.where(outward, np.inf, grid[-3])
+        magnitude = np.where(magnitude >= beyond, over, magnitude)
+        magnitude = np.where(np.isinf(x), np.inf, magnitude)
+        return np.where(np.isnan(x), np.nan, np.copysign(magnitude, x))
 
 
 #: Parameters as printed in the source named beside each.

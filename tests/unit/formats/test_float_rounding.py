@@ -21,7 +21,7 @@ def same(a, b):
 
 def adversarial(table):
     """Ties and their neighbours, half of the smallest, the edges of the range."""
-    grid = np.array(table.magnitudes)
+    grid = table.magnitudes
     if len(grid) > 600:
         pick = np.unique(np.r_[0:12, 505:520, 1020:1030, len(grid) - 12 : len(grid)])
         pairs = np.stack([grid[pick[:-1]], grid[np.minimum(pick[:-1] + 1, len(grid) - 1)]])
@@ -44,9 +44,7 @@ def adversarial(table):
 
 def expected_values(name, numbers, mode, noise):
     fmt, table = get_format(name), TABLES[name]
-    raw = np.array(
-        [table.round(float(x), mode, float(r)) for x, r in zip(numbers, noise, strict=True)]
-    )
+    raw = table.round(numbers, mode, noise)
     over = np.isinf(raw)
     if not fmt.has_infinity:
         replacement = np.nan if fmt.has_nan else fmt.max_finite
@@ -67,9 +65,9 @@ def test_quantize_equals_a_search_in_the_list_of_values(name, mode):
     assert not bad.any(), (numbers[bad][:5], got[bad][:5], expected[bad][:5])
     scalar = [
         get_format(name).round_scalar(float(x), rounding=mode, random_bits=int(r))
-        for x, r in zip(numbers[::5], bits[::5], strict=True)
+        for x, r in zip(numbers[::17], bits[::17], strict=True)
     ]
-    assert same(scalar, expected[::5]).all()
+    assert same(scalar, expected[::17]).all()
 
 
 @pytest.mark.parametrize("name", WIDE_AND_ROUNDABLE)

@@ -18,9 +18,8 @@ def test_every_code_is_the_formula_of_the_standard(name):
     fmt = get_format(name)
     codes = np.arange(1 << fmt.bits).astype(fmt.code_dtype)
     decoded = fmt.decode(codes)
-    expected = [posit_value(int(code), fmt.bits, fmt.exponent_size) for code in codes[::3]]
-    as_floats = np.array([math.nan if value is None else float(value) for value in expected])
-    assert np.array_equal(decoded[::3], as_floats, equal_nan=True)
+    expected = [posit_value(int(code), fmt.bits, fmt.exponent_size) for code in codes]
+    assert np.array_equal(decoded, expected, equal_nan=True)
     assert np.array_equal(fmt.encode(decoded), codes)
 
 
@@ -54,7 +53,7 @@ def test_quire_of_the_standard_is_sixteen_times_as_wide():
 def test_rounding_is_the_standards_walk_over_all_codes(es):
     fmt = get_format(f"posit8_es{es}")
     finer = [posit_value(code, 10, es) for code in range(1, 1 << 9)]
-    numbers = [float(v) for v in finer if v is not None]
+    numbers = list(finer)
     numbers += [math.nextafter(v, 0.0) for v in numbers] + [5e-324, 1e300]
     numbers += [-v for v in numbers]
     expected = [float(round_posit(Fraction(v), 8, es)) for v in numbers]
