@@ -26,7 +26,7 @@ from accelsim.timing.channel import Channel
 from accelsim.timing.core_log import Arrival, CoreLog
 from accelsim.timing.dram import DramModel
 from accelsim.timing.interconnect import InterconnectModel, Route
-from accelsim.timing.mac_array import ArrayModel, PassRun
+from accelsim.timing.mac_array import ArrayModel, Cycles, PassRun
 from accelsim.timing.timeline import StallCause, Unit
 
 #: A SimPy process.
@@ -73,6 +73,43 @@ class Result(NamedTuple):
     portion: Portion
     first: int
     last: int
+
+
+class Border(NamedTuple):
+    """Cycles around the border between a portion's passes and those before.
+
+    Parameters
+    ----------
+    gap : Cycles
+        From the start of the last pass before to that of the portion's first; the
+        first preload where nothing is before.
+    lead : int
+        From the operands' arrival to the first vector.
+    streaming, last : int
+        From the start of the last pass to its last vector, and to its last sum.
+    output : int
+        From the start of a pass that completes outputs to the first of them: with
+        k along the rows they leave one vector after the other, with k in time at
+        the end of the pass.
+    """
+
+    gap: Cycles
+    lead: int
+    streaming: int
+    last: int
+    output: int
+
+
+def _border(array: ArrayModel, before: PassRun | None, run: PassRun) -> Border:
+    lead, last = array.lead(run.first), array.last(run.last).total
+    streaming = last - array.form.depth - forms.accumulator_tail(array.form)
+    return Border(
+        gap=lead if before is None else array.gap(before.last, run.first),
+        lead=lead.total,
+        streaming=streaming,
+        last=last,
+        output=last - run.last.vectors if array.form.k_on_rows else streaming,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +200,7 @@ class CoreModel:
     def _array_process(self, array: ArrayModel) -> Process:
         """Run the passes of portion after portion; note why one starts late."""
         log = self.log
+        known: dict[tuple[int, int], Border] = {}
         before: PassRun | None = None
         start = 0
         for portion in self._portions:
@@ -170,23 +208,24 @@ class CoreModel:
             assert run is not None
             arrival = yield from self._loaded.get()
             slot = (yield from self._slots.get()) if portion.opens_write else _AT_ONCE
-            lead = array.lead(run.first)
-            gap = lead if before is None else array.gap(before.last, run.first)
-            first = log.late(start + gap.total, lead.total, arrival, slot)
-            log.spend(gap)
+            key = (id(before), id(run))
+            border = known.get(key)
+            if border is None:
+                border = known[key] = _border(array, before, run)
+            first = log.late(start + border.gap.total, border.lead, arrival, slot)
+            log.spend(border.gap)
             log.spend(run.span)
             log.count(run)
             start = first + run.span.total
-            last = array.last(run.last)
-            streamed = start + last.total - (array.form.depth + forms.accumulator_tail(array.form))
-            log.busy(Unit.ARRAY, first, start + last.total)
+            end = start + border.last
+            log.busy(Unit.ARRAY, first, end)
             if portion.write is not None:
-                output = first + (run.first_output or 0) + last.total - run.last.vectors
-                self._results.put(Result(portion, output, start + last.total))
+                output = first + (run.first_output or 0) + border.output
+                self._results.put(Result(portion, output, end))
             if portion.closes:
-                self._halves.put(streamed)
+                self._halves.put(start + border.streaming)
             before = run
-            log.work_end = start + last.total
+            log.work_end = end
         assert before is not None
         log.spend(array.last(before.last))
 

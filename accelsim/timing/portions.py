@@ -23,7 +23,6 @@ from accelsim.timing.mac_array import ArrayModel, PassRun, Port, port_cycles
 from accelsim.timing.vector_unit import LaneWork, lane_work
 from accelsim.workload.ops import VectorOp
 
-
 #: Portions of a core beyond which blocks are no longer cut: with that many blocks the
 #: overlap of the first and the last with its transfers is no longer worth the events.
 MAX_PORTIONS = 128
@@ -86,23 +85,25 @@ def gemm_work(
     extras = Extras(read, write, lane_work(fused, chip.vector_unit), op.groups * op.m * op.n)
     done = 0
     per_core = -(-schedule.block_count // schedule.mapping.cores_used)
+    most = max(1, min(limit, MAX_PORTIONS // per_core))
     portions: dict[int, list[Portion]] = {}
     models: dict[int, ArrayModel] = {}
     runs: dict[tuple[int, ...], PassRun] = {}
     for traffic in block_traffic(schedule, places=places):
         block = traffic.block
-        model = models.get(block.core)
-        if model is None:
-            model = models[block.core] = array_model(schedule, chip, block)
-        parts = _parts(schedule.mapping, block, max(1, min(limit, MAX_PORTIONS // per_core)))
-        for at, part in enumerate(parts):
-            count = part.outputs if part.last_k else 0
-            portion = _gemm_portion(schedule, model, traffic, parts, at, extras.part(done, count))
+        mine = portions.setdefault(block.core, [])
+        if block.core not in models:
+            models[block.core] = array_model(schedule, chip, block)
+        # Partial sums that come back after several passes are followed within a whole block.
+        whole = models[block.core].distance > 1
+        cut = _cut(schedule.mapping, block, 1 if whole else most)
+        for at, part in enumerate(cut.parts):
             key = _run_key(part)
             if key not in runs:
-                runs[key] = model.run(schedule.block_pattern(part))
+                runs[key] = models[block.core].run(schedule.block_pattern(part))
+            count = part.outputs if part.last_k else 0
+            mine.append(_gemm_portion(traffic, cut, at, runs[key], extras.part(done, count)))
             done += count
-            portions.setdefault(block.core, []).append(replace(portion, run=runs[key]))
     return {
         core: _fallback(CoreWork(tuple(mine), models[core]), schedule.mapping)
         for core, mine in portions.items()
@@ -161,6 +162,7 @@ def _fallback(work: CoreWork, mapping: LoopNest) -> CoreWork:
 
 
 def array_model(schedule: Schedule, chip: Chip, block: Block) -> ArrayModel:
+    """Return the array of a core for the passes of `block` and of blocks like it."""
     mapping = schedule.mapping
     inner: list[Dim] = []
     order = mapping.order(Level.PASS)
@@ -173,77 +175,75 @@ def array_model(schedule: Schedule, chip: Chip, block: Block) -> ArrayModel:
     )
 
 
-def _gemm_portion(
-    schedule: Schedule,
-    model: ArrayModel,
-    traffic: BlockTraffic,
-    parts: Sequence[Block],
-    at: int,
-    extra: tuple[Transfer, Transfer, int],
-) -> Portion:
-    """Return portion `at` of a block without its passes."""
-    part, count = parts[at], len(parts)
-    split = _split_dim(schedule.mapping, traffic.block)
-    read, write, vector_cycles = extra
-    read = read + _operand(traffic.a, split, (Dim.GROUP, Dim.M, Dim.K), at, count)
-    read = read + _operand(traffic.b, split, (Dim.GROUP, Dim.K, Dim.N), at, count)
-    read = read + _operand(traffic.psum_read, split, (Dim.GROUP, Dim.M, Dim.N), at, count)
-    spilled = traffic.psum_write if split is Dim.K else traffic.psum_write.part(at, count)
-    completes = part.last_k
-    if spilled.dram_bytes and (split is not Dim.K or at == count - 1):
-        write, completes = write + spilled, True
-    first = not any(one.last_k for one in parts[:at]) if completes else False
-    return Portion(
-        opens=at == 0,
-        closes=at == count - 1,
-        read=read,
-        vector_cycles=vector_cycles,
-        write=write if completes else None,
-        opens_write=completes and (first if part.last_k else at == 0 or split is Dim.K),
-        closes_write=completes and at == count - 1,
-    )
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A block in parts along one dimension, or None where it is whole."""
+
+    dim: Dim | None
+    parts: tuple[Block, ...]
+
+    def share(self, whole: Transfer, dims: tuple[Dim, ...], at: int) -> Transfer:
+        """Return what part `at` moves of something indexed by `dims`."""
+        if self.dim in dims:
+            return whole.part(at, len(self.parts))
+        return whole if at == 0 else Transfer()
 
 
-def _operand(
-    whole: Transfer, split: Dim | None, dims: tuple[Dim, ...], at: int, count: int
-) -> Transfer:
-    """Return what portion `at` loads of an operand indexed by `dims`."""
-    if split in dims:
-        return whole.part(at, count)
-    return whole if at == 0 else Transfer()
-
-
-def _split_dim(mapping: LoopNest, block: Block) -> Dim | None:
-    """Return the outermost pass loop of a block that has more than one iteration."""
-    for dim in mapping.order(Level.PASS):
-        if _tiles(mapping, block, dim) > 1:
-            return dim
-    return None
-
-
-def _parts(mapping: LoopNest, block: Block, limit: int) -> tuple[Block, ...]:
-    """Cut a block along its outermost pass loop into at most `limit` blocks."""
-    dim = _split_dim(mapping, block)
-    if dim is None or limit == 1:
-        return (block,)
-    tiles = _tiles(mapping, block, dim)
-    tile = mapping.tile(Level.PASS, dim)
-    assert tile is not None
-    start, stop = block.range(dim)
+def _cut(mapping: LoopNest, block: Block, limit: int) -> Cut:
+    """Cut a block along its outermost pass loop of several tiles, at most `limit` parts."""
+    loops = (loop for loop in mapping.at(Level.PASS) if _tiles(mapping, block, loop.dim) > 1)
+    loop = next(loops, None)
+    if loop is None or limit == 1:
+        return Cut(None, (block,))
+    tiles = _tiles(mapping, block, loop.dim)
+    start, stop = block.range(loop.dim)
     count = min(limit, tiles)
     parts = []
     for at in range(count):
-        first = start + tiles * at // count * tile
-        last = min(stop, start + tiles * (at + 1) // count * tile)
-        one = _narrowed(block, dim, (first, last))
-        if dim is Dim.K:
+        first = start + tiles * at // count * loop.tile
+        last = min(stop, start + tiles * (at + 1) // count * loop.tile)
+        one = _narrowed(block, loop.dim, (first, last))
+        if loop.dim is Dim.K:
             one = replace(
                 one,
                 first_k=block.first_k and at == 0,
                 last_k=block.last_k and at == count - 1,
             )
         parts.append(one)
-    return tuple(parts)
+    return Cut(loop.dim, tuple(parts))
+
+
+def _gemm_portion(
+    traffic: BlockTraffic,
+    cut: Cut,
+    at: int,
+    run: PassRun,
+    extra: tuple[Transfer, Transfer, int],
+) -> Portion:
+    """Return part `at` of a block, with the moves and the vector work that fall to it.
+
+    Results leave with the parts that complete them; partial sums that must leave
+    do so after the last part.
+    """
+    read, write, vector_cycles = extra
+    read = read + cut.share(traffic.a, (Dim.GROUP, Dim.M, Dim.K), at)
+    read = read + cut.share(traffic.b, (Dim.GROUP, Dim.K, Dim.N), at)
+    read = read + cut.share(traffic.psum_read, (Dim.GROUP, Dim.M, Dim.N), at)
+    closes = at == len(cut.parts) - 1
+    spills = closes and traffic.psum_write != Transfer()
+    if spills:
+        write = write + traffic.psum_write
+    completes = cut.parts[at].last_k or spills
+    return Portion(
+        opens=at == 0,
+        closes=closes,
+        read=read,
+        run=run,
+        vector_cycles=vector_cycles,
+        write=write if completes else None,
+        opens_write=completes and (at == 0 or not cut.parts[at - 1].last_k),
+        closes_write=completes and closes,
+    )
 
 
 def _narrowed(block: Block, dim: Dim, extent: Range) -> Block:

@@ -30,7 +30,6 @@ from accelsim.timing.dram import DramModel
 from accelsim.timing.interconnect import InterconnectModel
 from accelsim.timing.portions import CoreWork, gemm_work, vector_op_work
 from accelsim.timing.timeline import (
-    CHIP,
     CoreTiming,
     Interval,
     OpTiming,
@@ -293,7 +292,7 @@ def _intervals(logs: Sequence[CoreLog]) -> tuple[Interval, ...]:
             else:
                 kept.extend(joined(mine))
     shared.sort(key=lambda one: (one.start, one.end))
-    kept.extend(joined([replace(one, core=CHIP) for one in shared]))
+    kept.extend(joined(shared))
     return tuple(kept)
 
 

@@ -217,9 +217,10 @@ class Timeline:
 
 
 def joined(intervals: Sequence[Interval], *, limit: int = MAX_INTERVALS) -> tuple[Interval, ...]:
-    """Return at most `limit` intervals of one unit, in order: neighbours with the least gap joined.
+    """Return at most `limit` intervals of one unit, in order; bytes are added up.
 
-    Intervals that touch are always joined. Bytes are added up.
+    Intervals that touch are always joined; while there are too many, every second
+    one is joined with its neighbour.
     """
     merged: list[Interval] = []
     for one in intervals:
@@ -234,4 +235,5 @@ def joined(intervals: Sequence[Interval], *, limit: int = MAX_INTERVALS) -> tupl
 
 
 def _union(one: Interval, two: Interval) -> Interval:
-    return replace(one, end=max(one.end, two.end), bytes=one.bytes + two.bytes)
+    end = max(one.end, two.end)
+    return Interval(one.unit, one.core, one.op, one.start, end, one.bytes + two.bytes)

@@ -100,8 +100,11 @@ def executed(trace: Trace, schedules: Any, seed: int) -> dict[str, np.ndarray]:
 
 
 def test_equal_orders_give_equal_bits_at_different_cycles() -> None:
-    chips = [load_chip("fp8_chunk64", [("mac_array.dataflow", flow), ("cores", cores)])
-             for flow, cores in (("weight_stationary", "4"), ("output_stationary", "1"))]  # fmt: skip
+    flows = (("weight_stationary", "4"), ("output_stationary", "1"))
+    chips = [
+        load_chip("fp8_chunk64", [("mac_array.dataflow", flow), ("cores", cores)])
+        for flow, cores in flows
+    ]
     two = [Readings("tiny", chip) for chip in chips]
     orders = [{name: s.reduction_order() for name, s in one.schedules.items()} for one in two]
     assert orders[0] == orders[1]

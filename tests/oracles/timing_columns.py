@@ -302,7 +302,7 @@ def run(
     streamed: Callable[[int, int, int], Any] = lambda tile, vector, k: ("x", vector, k),
     stationary: Callable[[int, int, int], Any] = lambda tile, k, col: ("w", k, col),
 ) -> Outcome:
-    """Run the tiles with the first vector of each entering at its start; may raise `HazardError`."""
+    """Run tiles whose first vectors enter at the given starts; may raise `HazardError`."""
     state = _Run(array, tiles, starts, math, streamed, stationary)
     cycles = state.go()
     sums = {

@@ -125,6 +125,18 @@ def test_fused_op_costs_only_what_exceeds_the_array(lanes: int, excess: int) -> 
     assert gemm.array_cycles == 4 + 64 + 6
 
 
+def test_fused_op_on_stationary_outputs_starts_when_the_first_are_done() -> None:
+    """k = 32 in time: 16 outputs a pass after 32 cycles; 4 x 4 outputs on 1 lane need 16."""
+    chip = make_chip(dataflow="output_stationary", lanes=1)
+    shapes = {"a": 128, "b": 128, "out": 16, "y": 16}
+    ops = [make_gemm(4, 4, 32), vector_op("relu", 16, fused=True)]
+    trace = trace_of(ops, outputs=("y",), shapes=shapes)
+    gemm = simulate(trace, chip, {"gemm": schedule_of(ops[0], chip)}).ops[0]
+    # First output in place after 32 cycles, last after 38; the lane ends at 32 + 16.
+    assert gemm.array_cycles == 32 + 6
+    assert gemm.stalls == {StallCause.VECTOR_UNIT: 48 - 38}
+
+
 def test_vector_op_is_its_elements_over_all_lanes() -> None:
     chip = make_chip(lanes=4, cores=2, vector={"cycles_per_element": {"relu": 3}})
     got = simulate_op(vector_op("relu", 1000, fused=False), chip)
