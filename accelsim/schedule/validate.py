@@ -29,14 +29,12 @@ def check_chunk(op: Gemm, *, k_tile: int, rows: int, k_per_pe: int, name: str) -
     chunk = op.accumulator.chunk_length(op.k)
     if chunk >= op.k or chunk % k_tile == 0 or k_tile % chunk == 0:
         return
-    near = sorted({_divisor_below(k_tile, chunk), -(-chunk // k_tile) * k_tile})
-    if chunk > k_tile:
-        near = sorted({chunk // k_tile * k_tile, -(-chunk // k_tile) * k_tile})
+    below = chunk // k_tile * k_tile or _divisor_below(k_tile, chunk)
+    above = -(-chunk // k_tile) * k_tile
     raise MappingError(
         f"{op.name}: accumulator.chunk_size {chunk} is neither a multiple nor a divisor of the"
         f" k tile of {name} ({k_tile} = {rows} rows x {k_per_pe} per PE): a chunk would end"
-        f" where no adder is.\n  Use {' or '.join(map(str, near))}, or the output_stationary"
-        " dataflow."
+        f" where no adder is.\n  Use {below} or {above}, or the output_stationary dataflow."
     )
 
 
