@@ -81,11 +81,11 @@ def test_every_result_is_the_exact_one_rounded_once(
 
 
 @pytest.mark.parametrize("name", ["fp16_e6m9", "fp32"])
-def test_a_sum_that_is_just_beyond_a_tie_is_not_rounded_twice(name: str) -> None:
+def test_a_quotient_near_a_tie_is_not_rounded_twice(name: str) -> None:
     fmt = fmt_of(name)
     half_ulp = Fraction(1, 2) * Fraction(fmt.ulp(1.0))
     tiny = Fraction(fmt.min_positive)
-    # 1 + half an ulp is a tie, which goes to the even 1; the quotient just above goes up.
+    # Significands one step apart give quotients next to ties; the last overflows.
     for numerator in (1 + 2 * half_ulp, 1 + 4 * half_ulp):
         for denominator in (1 + 6 * half_ulp, 2 - 2 * half_ulp, tiny):
             quotient = numerator / denominator
