@@ -90,6 +90,10 @@ class CostRow(StrictModel):
     """Where the figures come from."""
     basis: Basis
     """How they came to be."""
+    energy_source: str = ""
+    """Where `energy_pj` comes from, if not from `source`."""
+    energy_basis: Basis | None = None
+    """How `energy_pj` came to be, if not as the rest."""
     technology_nm: float | None = Field(default=None, gt=0, le=1000)
     """Node for which they hold; null for what is off the chip."""
     voltage_v: float | None = Field(default=None, gt=0, le=10)
@@ -100,6 +104,11 @@ class CostRow(StrictModel):
         """Field widths of the operands."""
         return frozenset(shape_of(name) for name in self.operands)
 
+    @property
+    def basis_of_energy(self) -> Basis:
+        """How `energy_pj` came to be."""
+        return self.basis if self.energy_basis is None else self.energy_basis
+
     @model_validator(mode="after")
     def _price_something(self) -> Self:
         if self.energy_pj is None and self.area_um2 is None:
@@ -109,6 +118,8 @@ class CostRow(StrictModel):
             raise ValueError(f"operands belong to pe, multiplier and adder; unit is {self.unit}")
         if (self.unit is UnitKind.PE) and self.accumulator is None:
             raise ValueError("a pe needs an accumulator")
+        if (self.energy_basis is None) != (not self.energy_source):
+            raise ValueError("energy_source and energy_basis go together")
         if self.unit is not UnitKind.DRAM_BIT and self.technology_nm is None:
             raise ValueError("technology_nm may be null only for what is off the chip")
         return self

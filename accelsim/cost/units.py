@@ -240,7 +240,7 @@ class UnitPrices:
 
     def _from_row(self, row: CostRow, label: str, amounts: Amounts) -> UnitCost:
         registers = row.register_bits or 0
-        energy, energy_basis = row.energy_pj, row.basis
+        energy, energy_basis = row.energy_pj, row.basis_of_energy
         if energy is None:
             if self.model is None:
                 self._refuse(f"the energy of {label}")

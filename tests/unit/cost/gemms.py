@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from accelsim.arch import Chip, load_chip
 from accelsim.formats import get_format
-from accelsim.precision import Accumulator
+from accelsim.precision import AccumulationMethod, Accumulator
 from accelsim.schedule import Schedule, make_schedule
 from accelsim.workload.ops import Gemm, Operand, Phase, Role, TensorInfo
 from accelsim.workload.views import MatrixView
-
-BITS_OF = {"fp8_e5m2": 8, "fp16_e6m9": 16, "fp32": 32}
 
 
 def make_gemm(
@@ -36,9 +34,17 @@ def make_gemm(
         a=Operand("a", view(m, k), get_format(operand)),
         b=Operand("b", view(k, n), get_format(operand)),
         out=Operand("out", view(m, n), get_format(total)),
-        accumulator=Accumulator(inner=get_format(total), outer=get_format(total),
-                                chunk_size=chunk_size),
-    )  # fmt: skip
+        accumulator=Accumulator(
+            inner=get_format(total),
+            outer=get_format(total),
+            chunk_size=chunk_size,
+            method=(
+                AccumulationMethod.INTEGER
+                if total.startswith("int")
+                else AccumulationMethod.SEQUENTIAL
+            ),
+        ),
+    )
 
 
 def tensors_of(op: Gemm) -> dict[str, TensorInfo]:

@@ -280,3 +280,11 @@ def test_integers_and_posits_have_shapes_and_tables_have_none() -> None:
     object.__setattr__(table, "name", "levels")
     with pytest.raises(UnsupportedError, match=r"^There is no gate model for the format 'levels'"):
         shape_of(table)
+
+
+def test_integer_energy_says_that_it_was_not_measured_in_the_library() -> None:
+    """0.485 of the toggles of the e5m2 element, 2.473 pJ; clock of 48 flip-flops by the model."""
+    unit = PRICES.pe(shapes_of("int8"), shapes_of("int32"))
+    assert (unit.basis, unit.energy_basis) == (Basis.MEASURED, Basis.INTERPOLATED)
+    assert unit.energy_pj == pytest.approx(0.485 * 2.473, abs=0.005)
+    assert unit.clock_pj == pytest.approx(48 * 0.00956)
