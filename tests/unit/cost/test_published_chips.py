@@ -1,0 +1,100 @@
+"""The comparison with published chips, as the manual prints it.
+
+The published figures: B. Fleischer et al., VLSI Circuits 2018, and ISSCC 2021,
+paper 9.1 (both from peaks and power); ASAP7 units of the MGS paper; NVDLA's and
+TPUv4i's own statements. The manual's columns are recomputed here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from accelsim.arch import Chip, load_chip
+from accelsim.cost import ScalingMethod, chip_area, count_actions, evaluate, load_cost_table, scale
+from accelsim.cost.traffic import trace_traffic
+from accelsim.cost.units import shapes_of, unit_prices
+from tests.unit.cost.gemms import make_gemm, schedule, tensors_of
+
+MANUAL = Path(__file__).parents[3] / "docs" / "cost.md"
+TABLE = load_cost_table("synth45")
+#: Share of the peak that a large GEMM reaches; it moves leakage alone.
+UTILISATION = 0.9
+
+
+def manual_row(start: str) -> list[float]:
+    """Return the figures of the manual's table row that starts with `start`."""
+    for line in MANUAL.read_text(encoding="utf-8").splitlines():
+        if line.startswith(f"| {start}"):
+            return [float(cell) for cell in line.strip("| ").split("|")[1:]]
+    raise AssertionError(f"the manual has no row {start!r}")
+
+
+def on_chip_pj_per_mac(chip: Chip, method: ScalingMethod, *, operand: str, rate: int) -> float:
+    op = make_gemm(2048, 512, 2048, operand=operand, chunk_size=64)
+    plan = schedule(op, chip)
+    moved = trace_traffic(
+        [op], tensors_of(op), outputs=["out"], chip=chip, schedules={op.name: plan}
+    )
+    cycles = round(op.macs / chip.peak_macs_per_cycle(rate) / UTILISATION)
+    table = TABLE.model_copy(update={"scaling": method})
+    counts = count_actions(plan, chip, moved[op.name])
+    report = evaluate([counts], chip, table, cycles=[cycles])
+    return (report.total_pj - report.ops[0]["dram"]) / op.macs
+
+
+@pytest.mark.parametrize(
+    ("row", "base", "node", "cores", "operand", "rate"),
+    [
+        ("IBM 14 nm core, FP16", "fp16_fp16acc", 14.0, 1, "fp16_e6m9", 1),
+        ("IBM 7 nm chip, HFP8", "fp8_chunk64", 7.0, 4, "fp8_e5m2", 2),
+        ("IBM 7 nm chip, FP16", "fp8_chunk64", 7.0, 4, "fp16_e6m9", 1),
+    ],
+)
+def test_the_two_scalings_bracket_published_energies(row, base, node, cores, operand, rate) -> None:
+    chip = load_chip(base).model_copy(update={"technology_nm": node, "cores": cores})
+    published, high, low = manual_row(row)
+    methods = (ScalingMethod.PUBLISHED_ENDPOINTS, ScalingMethod.STILLMAKER)
+    got = [on_chip_pj_per_mac(chip, method, operand=operand, rate=rate) for method in methods]
+    assert got == pytest.approx([high, low], abs=0.006)
+    assert got[1] < published < got[0] < 2.6 * published
+
+
+@pytest.mark.parametrize(
+    ("row", "operand", "total"),
+    [("FP8 e4m3", "fp8_e4m3", "fp16_e6m9"), ("INT8", "int8", "int32")],
+)
+def test_single_units_are_above_those_of_a_7_nm_library(row, operand, total) -> None:
+    unit = unit_prices(TABLE).pe(shapes_of(operand), shapes_of(total))
+    published, *printed = manual_row(row)
+    got = [
+        (unit.energy_pj + unit.clock_pj) * scale(45, 7, method=method).energy
+        for method in (ScalingMethod.PUBLISHED_ENDPOINTS, ScalingMethod.STILLMAKER)
+    ]
+    assert got == pytest.approx(printed, abs=0.006)
+    assert min(got) > published
+
+
+@pytest.mark.parametrize(("row", "node"), [("NVDLA, 2048", 28.0), ("NVDLA, the same, 16 nm", 16.0)])
+def test_cell_area_is_a_part_of_a_placed_block(row, node) -> None:
+    chip = load_chip("int8")
+    chip = chip.model_copy(
+        update={
+            "technology_nm": node,
+            "cores": 1,
+            "mac_array": chip.mac_array.model_copy(update={"rows": 32, "cols": 64}),
+            "scratchpad": chip.scratchpad.model_copy(update={"capacity_kib": 512}),
+        }
+    )
+    published, printed = manual_row(row)
+    got = chip_area(chip, TABLE).total_mm2
+    assert got == pytest.approx(printed, abs=0.006)
+    assert published / 4 < got < published
+
+
+def test_a_bf16_element_is_a_part_of_a_placed_one() -> None:
+    published, printed = manual_row("TPUv4i, one bf16 MAC")
+    got = unit_prices(TABLE).pe(shapes_of("bf16"), shapes_of("fp32")).area_um2 * scale(45, 7).area
+    assert got == pytest.approx(printed, abs=0.6)
+    assert got < published
