@@ -24,7 +24,7 @@ from accelsim.formats.base import (
     RandomBits,
 )
 from accelsim.formats.float_rules import Specials, Subnormals
-from accelsim.formats.rounding import Overflow, Rounding
+from accelsim.formats.rounding import Overflow, Rounding, choose
 
 #: Bounds within which every grid, and one binade beyond it, is exact in float64.
 MAX_EXPONENT_BITS = 10
@@ -305,8 +305,8 @@ class FloatFormat(NumberFormat):
         return array.quantize(
             x,
             self,
-            rounding=self.rounding if rounding is None else Rounding(rounding),
-            overflow=self.overflow if overflow is None else Overflow(overflow),
+            rounding=choose(rounding, self.rounding),
+            overflow=choose(overflow, self.overflow),
             random_bits=random_bits,
             random_bit_count=random_bit_count,
         )
@@ -337,8 +337,8 @@ class FloatFormat(NumberFormat):
         return scalar.round_float(
             x,
             self,
-            self.rounding if rounding is None else Rounding(rounding),
-            self.overflow if overflow is None else Overflow(overflow),
+            choose(rounding, self.rounding),
+            choose(overflow, self.overflow),
             random_bits,
             random_bit_count,
             negative_zero,

@@ -10,15 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any
 
 from accelsim.errors import ConfigError, Problem, near_miss_hint
 from accelsim.formats.float_format import FloatFormat
 from accelsim.formats.float_rules import Specials, Subnormals
-from accelsim.formats.rounding import Overflow, Rounding
-
-Choice = TypeVar("Choice", bound=StrEnum)
+from accelsim.formats.rounding import Choice, Overflow, Rounding, choose
 
 _FIELDS = (
     "name",
@@ -195,14 +192,8 @@ def _choice(
     fields: Mapping[str, Any], key: str, default: Choice, problems: list[Problem]
 ) -> Choice:
     """Return a field that names a choice, or note a problem and return the default."""
-    value = fields.get(key)
-    if value is None:
-        return default
-    kind = type(default)
     try:
-        return kind(value)
-    except ValueError:
-        choices = [choice.value for choice in kind]
-        hint = near_miss_hint(str(value), choices)
-        problems.append(Problem(f"{value!r} is none of {', '.join(choices)}.{hint}", path=key))
+        return choose(fields.get(key), default)
+    except ConfigError as error:
+        problems.append(Problem(str(error), path=key))
         return default

@@ -29,7 +29,7 @@ from accelsim.formats.base import (
     TensorFormat,
 )
 from accelsim.formats.plan import RoundingPlan, thresholds
-from accelsim.formats.rounding import Overflow, Rounding
+from accelsim.formats.rounding import Overflow, Rounding, choose
 from accelsim.formats.scalar import round_to_integer
 
 MAX_INTEGER_BITS = 48
@@ -150,7 +150,7 @@ class IntegerFormat(NumberFormat):
         random_bit_count: int = DEFAULT_RANDOM_BIT_COUNT,
     ) -> FloatArray:
         """Round every element of `x` to a multiple of `step` within the range."""
-        mode = self.rounding if rounding is None else Rounding(rounding)
+        mode = choose(rounding, self.rounding)
         return quantize_to_plan(x, _plan(self, mode), random_bits, random_bit_count)
 
     def encode(self, x: FloatArray) -> CodeArray:
@@ -186,7 +186,7 @@ class IntegerFormat(NumberFormat):
             if math.isnan(x):
                 return math.nan
             return self.max_finite if x > 0 else self.min_finite
-        mode = self.rounding if rounding is None else Rounding(rounding)
+        mode = choose(rounding, self.rounding)
         scaled = Fraction(x) * 2**self.fraction_bits
         whole = round_to_integer(abs(scaled), scaled < 0, mode, random_bits, random_bit_count)
         integer = -whole if scaled < 0 else whole

@@ -33,7 +33,7 @@ from accelsim.formats.base import (
     NumberFormat,
     RandomBits,
 )
-from accelsim.formats.rounding import Overflow, Rounding
+from accelsim.formats.rounding import Overflow, Rounding, choose
 from accelsim.formats.scalar import check_random_bits
 from accelsim.formats.table import ValueTable, make_table, round_between, round_to_table
 
@@ -159,7 +159,7 @@ class PositFormat(NumberFormat):
     ) -> FloatArray:
         """Round every element of `x` to a posit; NaN and infinity give NaN."""
         given = as_float_array(x)
-        mode = self.rounding if rounding is None else Rounding(rounding)
+        mode = choose(rounding, self.rounding)
         noise = as_random_bits(random_bits, given.shape, mode, random_bit_count)
         wide = widen(given)
         real = np.where(np.isinf(wide), np.nan, wide)
@@ -195,7 +195,7 @@ class PositFormat(NumberFormat):
         negative_zero: bool = False,
     ) -> float:
         """Round one exact number; the definition of `quantize`."""
-        mode = self.rounding if rounding is None else Rounding(rounding)
+        mode = choose(rounding, self.rounding)
         check_random_bits(random_bits is not None, mode, random_bit_count)
         if isinstance(x, float) and not math.isfinite(x):
             return math.nan

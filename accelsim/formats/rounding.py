@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TypeVar
+
+from accelsim.errors import ConfigError, near_miss_hint
+
+Choice = TypeVar("Choice", bound=StrEnum)
 
 
 class Rounding(StrEnum):
@@ -29,3 +34,29 @@ class Overflow(StrEnum):
     TO_INFINITY = "to_infinity"
     #: The largest finite number with the same sign.
     SATURATE = "saturate"
+
+
+def choose(given: str | None, default: Choice) -> Choice:
+    """Return the choice that `given` names, or the default where it is None.
+
+    Raises
+    ------
+    ConfigError
+        If the name is none of the choices; it lists them and the nearest.
+
+    Examples
+    --------
+    >>> choose("up", Rounding.NEAREST_EVEN)
+    <Rounding.UP: 'up'>
+    """
+    if given is None:
+        return default
+    kind = type(default)
+    try:
+        return kind(given)
+    except ValueError:
+        names = [choice.value for choice in kind]
+        raise ConfigError(
+            f"{given!r} is no {kind.__name__.lower()} rule.{near_miss_hint(str(given), names)}"
+            f" Known: {', '.join(names)}."
+        ) from None

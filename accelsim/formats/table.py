@@ -33,7 +33,7 @@ from accelsim.formats.base import (
     RandomBits,
 )
 from accelsim.formats.plan import TINY
-from accelsim.formats.rounding import Overflow, Rounding
+from accelsim.formats.rounding import Overflow, Rounding, choose
 from accelsim.formats.scalar import check_random_bits, round_to_integer
 
 #: Up to this many random bits the comparison with the residual is exact in float64.
@@ -226,7 +226,7 @@ class TableFormat(NumberFormat):
     ) -> FloatArray:
         """Round every element of `x` to one of the values."""
         given = as_float_array(x)
-        mode = self.rounding if rounding is None else Rounding(rounding)
+        mode = choose(rounding, self.rounding)
         noise = as_random_bits(random_bits, given.shape, mode, random_bit_count)
         rounded = round_to_table(widen(given), self.table, mode, noise, random_bit_count)
         return rounded.astype(given.dtype)
@@ -258,7 +258,7 @@ class TableFormat(NumberFormat):
         negative_zero: bool = False,
     ) -> float:
         """Round one exact number; the definition of `quantize`."""
-        mode = self.rounding if rounding is None else Rounding(rounding)
+        mode = choose(rounding, self.rounding)
         check_random_bits(random_bits is not None, mode, random_bit_count)
         if isinstance(x, float) and math.isnan(x):
             return math.nan

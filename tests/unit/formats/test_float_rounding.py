@@ -305,3 +305,11 @@ def test_what_is_not_a_number_is_refused():
     for bad in (["a"], [1j], [None]):
         with pytest.raises(DataError, match="Numbers are needed"):
             quantize(bad, "fp8_e5m2")
+
+
+def test_a_rule_that_does_not_exist_is_refused_with_a_hint():
+    with pytest.raises(ConfigError, match=r"no rounding rule\. Did you mean nearest_even\?"):
+        quantize([1.0], "fp8_e5m2", rounding="nearest_eve")
+    with pytest.raises(ConfigError, match=r"no overflow rule\. Did you mean saturate\?"):
+        quantize([1.0], "fp8_e5m2", overflow="saturated")
+    assert quantize([1.1], "int8", rounding="up").tolist() == [2.0]

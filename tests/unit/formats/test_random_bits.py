@@ -124,5 +124,5 @@ def test_four_corners_of_a_rectangle_have_no_common_parity(bit):
 def test_absurd_requests_are_refused():
     with pytest.raises(ConfigError, match=r"^A rounding uses 1 to 32 random bits, not 33\.$"):
         random_bits(StreamKey(), Site.INNER, 0, 0, count=33)
-    with pytest.raises(ConfigError, match="^seed of a random stream"):
+    with pytest.raises(ConfigError, match=r"^seed of a random stream"):
         StreamKey(seed=-1)
