@@ -12,12 +12,10 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from accelsim.arch.memory import Memory
-from accelsim.schedule.mapping import Stationary
 from accelsim.schedule.passes import PassGroup, PassPattern
 from accelsim.timing import closed_forms as forms
 from accelsim.timing.closed_forms import ArrayForm, Pass
-from accelsim.workload.ops import Gemm
+from accelsim.timing.memory import Port
 
 
 class Cycles(NamedTuple):
@@ -36,67 +34,6 @@ class Cycles(NamedTuple):
     def plus(self, other: Cycles, times: int = 1) -> Cycles:
         """Return this span and another one `times` times."""
         return Cycles(*(mine + times * its for mine, its in zip(self, other, strict=True)))
-
-
-@dataclass(frozen=True, slots=True)
-class Port:
-    """What a pass moves through the scratchpad's array side, in bits per element and bytes."""
-
-    stationary: Stationary
-    a_bits: int
-    b_bits: int
-    out_bits: int
-    read_bytes_per_cycle: int | None
-    write_bytes_per_cycle: int | None
-
-    @staticmethod
-    def of(op: Gemm, stationary: Stationary, memory: Memory) -> Port:
-        """Return the port of a GEMM's array on a scratchpad."""
-        return Port(
-            stationary=stationary,
-            a_bits=op.a.format.bits,
-            b_bits=op.b.format.bits,
-            out_bits=op.out.format.bits,
-            read_bytes_per_cycle=memory.read_bytes_per_cycle,
-            write_bytes_per_cycle=memory.write_bytes_per_cycle,
-        )
-
-    def stream_cycles(self, group: PassGroup) -> int:
-        """Return the cycles in which the port can deliver and take a pass's streams."""
-        out = group.m * group.n * self.out_bits if group.k_last else 0
-        return max(
-            port_cycles(self.stream_bits(group), self.read_bytes_per_cycle),
-            port_cycles(out, self.write_bytes_per_cycle),
-        )
-
-    def shared_cycles(self, streaming: PassGroup, loading: PassGroup) -> int:
-        """Return the cycles for one pass's streams and another's stationary tile together."""
-        bits = self.stream_bits(streaming) + self.preload_bits(loading)
-        return port_cycles(bits, self.read_bytes_per_cycle)
-
-    def preload_cycles(self, group: PassGroup) -> int:
-        """Return the cycles in which the port can deliver a pass's stationary tile."""
-        return port_cycles(self.preload_bits(group), self.read_bytes_per_cycle)
-
-    def stream_bits(self, group: PassGroup) -> int:
-        """Return the bits that a pass streams into the array."""
-        bits = 0
-        if self.stationary is not Stationary.INPUT:
-            bits += group.m * group.k * self.a_bits
-        if self.stationary is not Stationary.WEIGHT:
-            bits += group.n * group.k * self.b_bits
-        return bits
-
-    def preload_bits(self, group: PassGroup) -> int:
-        """Return the bits of a pass's stationary tile."""
-        if self.stationary is Stationary.WEIGHT:
-            return group.n * group.k * self.b_bits
-        return group.m * group.k * self.a_bits if self.stationary is Stationary.INPUT else 0
-
-
-def port_cycles(bits: int, bytes_per_cycle: int | None) -> int:
-    """Return the cycles that `bits` take through a port; 0 through an unlimited one."""
-    return 0 if bytes_per_cycle is None else -(-bits // (8 * bytes_per_cycle))
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,17 +68,19 @@ class ArrayModel:
         stream = self.port.stream_cycles(before)
         load = self.port.preload_cycles(after)
         late = max(0, stream - forms.occupancy(self.form, one))
+        back = self._reload(after)
         if self.form.k_on_rows and not self.form.preload_hidden:
             # One after the other: what the slower of port and array takes for each.
             return Cycles(plain, real - plain, late, max(0, load - self.form.rows))
         streamed = max(real, stream) if self.form.overlap_passes else real + late
         shared = self.port.shared_cycles(before, after) if load else 0
-        return Cycles(plain, real - plain, streamed - real, max(0, shared - streamed))
+        return Cycles(plain, real - plain, streamed - real, max(0, shared - streamed) + back)
 
     def lead(self, first: PassGroup) -> Cycles:
         """Return the time from the first tile's arrival to its first vector: the preload."""
         rows = self.form.preload
-        return Cycles(rows, 0, 0, max(0, self.port.preload_cycles(first) - rows))
+        slow = max(0, self.port.preload_cycles(first) - rows)
+        return Cycles(rows, 0, 0, slow + self._reload(first))
 
     def last(self, last: PassGroup) -> Cycles:
         """Return the time from the start of the last pass to its last stored sum."""
@@ -156,6 +95,10 @@ class ArrayModel:
         if self._needs_unrolling(pattern):
             return _unrolled(self, tuple(pattern.groups()))
         return self._run_body(pattern.body, pattern.repeat)
+
+    def _reload(self, group: PassGroup) -> int:
+        """Return the cycles to shift partial sums back into an array whose outputs stay."""
+        return 0 if self.form.k_on_rows or group.k_first else self.form.rows
 
     def _needs_unrolling(self, pattern: PassPattern) -> bool:
         """Whether a partial sum of more than one pass ago can hold up a pass."""

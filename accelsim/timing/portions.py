@@ -19,7 +19,8 @@ from accelsim.schedule.schedule import Block, Schedule
 from accelsim.schedule.traffic import BlockTraffic, Place, Transfer, block_traffic, share
 from accelsim.timing.closed_forms import array_form
 from accelsim.timing.core import Portion
-from accelsim.timing.mac_array import ArrayModel, PassRun, Port, port_cycles
+from accelsim.timing.mac_array import ArrayModel, PassRun
+from accelsim.timing.memory import Port, port_cycles
 from accelsim.timing.vector_unit import LaneWork, lane_work
 from accelsim.workload.ops import VectorOp
 

@@ -24,7 +24,8 @@ class StallCause(StrEnum):
     INTERCONNECT = "interconnect"
     #: The scratchpad's port delivered or took the streams too slowly.
     SCRATCHPAD = "scratchpad"
-    #: The scratchpad's port delivered the next stationary tile too slowly.
+    #: The scratchpad's port delivered the next stationary tile too slowly, or partial
+    #: sums had to be shifted back into an array whose outputs stay.
     PRELOAD = "preload"
     #: An outer accumulator was busy, or the partial sum of a chunk not back yet.
     ACCUMULATOR = "accumulator"

@@ -7,7 +7,8 @@ from itertools import pairwise
 import pytest
 
 from accelsim.schedule import PassGroup, PassPattern
-from accelsim.timing.mac_array import ArrayModel, Cycles, Port
+from accelsim.timing.mac_array import ArrayModel, Cycles
+from accelsim.timing.memory import Port
 from accelsim.timing.portions import array_model
 from tests.unit.timing.machines import make_chip, make_gemm, schedule_of
 

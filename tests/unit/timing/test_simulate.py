@@ -88,6 +88,15 @@ def test_without_double_buffering_every_load_shows() -> None:
     assert stalls[0] < stalls[1]
 
 
+def test_partial_sums_are_shifted_back_where_k_is_cut() -> None:
+    """4 x 4 outputs over k = 512 from 1 KiB: every block after the first loads 4 rows of sums."""
+    chip = make_chip(dataflow="output_stationary", scratchpad={"capacity_kib": 1})
+    op = make_gemm(4, 4, 512, chunk_size=4)
+    blocks = schedule_of(op, chip).block_count
+    assert blocks > 1
+    assert dict(gemm_timing(op, chip).stalls) == {StallCause.PRELOAD: 4 * (blocks - 1)}
+
+
 def test_results_wait_for_dram_at_the_end() -> None:
     """64 x 4 results of 2 bytes at 8 bytes a cycle: 64 cycles after the last sum."""
     chip = make_chip(dram={"bandwidth_gb_per_s": 8.0})
