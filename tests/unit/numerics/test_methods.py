@@ -120,7 +120,7 @@ def test_integer_accumulators_wrap_and_saturate_as_python_integers_do(bits, over
 
 def test_integer_accumulator_refuses_fractions():
     accumulator = Accumulator(format="fp32", method=AccumulationMethod.INTEGER)
-    with pytest.raises(DataError, match="^An integer accumulator needs integer products"):
+    with pytest.raises(DataError, match=r"^An integer accumulator needs integer products"):
         accumulate(np.array([0.5]), accumulator)
 
 
@@ -140,9 +140,9 @@ def test_accumulator_bound_is_tight(norm, bits, signed, needed):
 
 def test_stochastic_rounding_without_a_key_is_refused():
     accumulator = Accumulator(format="fp16_e6m9", rounding=Rounding.STOCHASTIC)
-    with pytest.raises(ConfigError, match="^Stochastic rounding needs a key"):
+    with pytest.raises(ConfigError, match=r"^Stochastic rounding needs a key"):
         accumulate(np.ones(3), accumulator)
-    with pytest.raises(ConfigError, match="^Stochastic rounding needs a key"):
+    with pytest.raises(ConfigError, match=r"^Stochastic rounding needs a key"):
         matmul(np.ones((1, 3)), np.ones((3, 1)), accumulator)
 
 
