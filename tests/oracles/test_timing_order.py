@@ -28,11 +28,14 @@ Operand = Callable[[int, int], Any]
 def run_schedule(
     schedule: Schedule, *, math: Arithmetic, a: Operand, b: Operand
 ) -> dict[tuple[int, int], Any]:
-    """Run every step of a one-core schedule; return the sum of every (m, n)."""
-    steps = tuple(schedule.steps())
-    if schedule.mapping.k_on_rows:
-        return _run_columns(schedule, steps, math, a, b)
-    return _run_outputs(schedule, steps, math, a, b)
+    """Run the steps of every core on an array of its own; return the sum of every (m, n)."""
+    sums: dict[tuple[int, int], Any] = {}
+    run = _run_columns if schedule.mapping.k_on_rows else _run_outputs
+    for core in range(schedule.cores):
+        steps = tuple(step for step in schedule.steps() if step.core == core)
+        if steps:
+            sums.update(run(schedule, steps, math, a, b))
+    return sums
 
 
 def _run_columns(schedule, steps, math, a, b):
@@ -181,10 +184,22 @@ def rounded(fmt_name: str) -> Arithmetic:
         (5, None, 2, True, we.RESULT_FUSED_PAIRS),
     ],
 )
+@pytest.mark.parametrize(("cores", "side"), [(1, 2), (4, 1)])
 def test_worked_example_comes_out_of_the_registers(
-    dataflow: str, k: int, chunk: int | None, k_per_pe: int, fused: bool, result: Any
+    dataflow: str,
+    k: int,
+    chunk: int | None,
+    k_per_pe: int,
+    fused: bool,
+    result: Any,
+    cores: int,
+    side: int,
 ) -> None:
-    chip = make_chip(dataflow=dataflow, rows=2, cols=2, k_per_pe=k_per_pe, fused=fused)
+    """On one array of 2 x 2; and on four cores whose arrays are one column or element wide."""
+    rows = side if dataflow == "output_stationary" else 2
+    chip = make_chip(
+        dataflow=dataflow, rows=rows, cols=side, k_per_pe=k_per_pe, fused=fused, cores=cores
+    )
     schedule = schedule_of(make_gemm(2, 2, k, chunk_size=chunk, fused=fused), chip)
     sums = run_schedule(
         schedule,
