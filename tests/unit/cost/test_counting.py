@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +13,9 @@ from accelsim.cost.actions import Action, ActionCounts, Component, Verb
 from accelsim.cost.counting import array_read_bytes, count_actions, mean_hops
 from accelsim.cost.traffic import OpTraffic
 from accelsim.formats import get_format
-from accelsim.workload.ops import Phase, VectorOp
+from accelsim.precision import PairRule, get_recipe
+from accelsim.workload import load_workload, lower
+from accelsim.workload.ops import Gemm, Phase, VectorOp
 from tests.unit.cost.gemms import make_gemm, schedule, small_chip
 
 DATAFLOWS = ("weight_stationary", "output_stationary", "input_stationary")
@@ -150,3 +154,39 @@ def test_counts_add_up() -> None:
     assert dict(both) == {CLOCK: 5, EDGE: 1}
     assert both.total() == 6
     assert "mac_array clock: 5" in repr(both)
+
+
+@pytest.mark.parametrize("name", ["fp8_chunk64", "fp8_only", "scalesim_os_32x32"])
+def test_convolutions_read_what_their_steps_touch(name) -> None:
+    """Halo included, each stored element of a pass once: walked step by step."""
+    chip = load_chip(name)
+    for op in lower(load_workload("tiny"), get_recipe(chip.default_recipe)).ops:
+        if not isinstance(op, Gemm):
+            continue
+        plan = schedule(op, chip)
+        bits = sum(
+            op.a.view.footprint(step.m, step.k) * op.a.format.bits
+            + op.b.view.footprint(step.k, step.n) * op.b.format.bits
+            for step in plan.steps()
+        )
+        assert array_read_bytes(plan) == -(-bits // 8)
+
+
+def test_fused_products_enter_one_addition() -> None:
+    """k = 10 in chunks of 4, 4 and 2, two products an addition: 2 + 2 + 1 an output."""
+    op = make_gemm(3, 2, 10, operand="fp8_e5m2", chunk_size=4)
+    accumulator = op.accumulator.model_copy(update={"pair": PairRule.FUSED, "pair_size": 2})
+    chip = small_chip(base="fp8_chunk64")
+    pairs = tuple(
+        pair.model_copy(update={"pair": PairRule.FUSED}) if pair.k_per_pe == 2 else pair
+        for pair in chip.mac_array.operand_pairs
+    )
+    array = chip.mac_array.model_copy(update={"operand_pairs": pairs})
+    chip = chip.model_copy(update={"mac_array": array})
+    counts = counts_of(replace(op, accumulator=accumulator), chip)
+    assert counts.total(Component.MAC_ARRAY, Verb.MULTIPLY) == 60
+    assert counts.total(Component.MAC_ARRAY, Verb.ADD) == 6 * 5
+
+
+def test_a_bus_is_crossed_once() -> None:
+    assert mean_hops(load_chip("scalesim_ws_32x32")) == 1

@@ -6,12 +6,12 @@ import math
 
 import pytest
 
-from accelsim.arch import load_chip
+from accelsim.arch import Topology, load_chip
 from accelsim.cost.actions import Action, ActionCounts, Component, Verb
 from accelsim.cost.area import chip_area
 from accelsim.cost.catalog import load_cost_table
 from accelsim.cost.counting import count_actions
-from accelsim.cost.energy import evaluate, leakage_pj, price_chip
+from accelsim.cost.energy import EnergyReport, evaluate, leakage_pj, price_chip
 from accelsim.cost.scaling import scale
 from accelsim.errors import UnsupportedError
 from accelsim.formats import get_format
@@ -158,3 +158,38 @@ def test_an_fp8_engine_needs_less_than_half_of_an_fp16_engine() -> None:
         ]
         energy[name] = sum(switching) / op.macs
     assert energy == pytest.approx({"fp8_chunk64": 2.950, "fp16": 9.667})
+
+
+def test_a_link_is_priced_by_bits_and_millimetres() -> None:
+    """0.1 pJ per bit and mm at 45 nm; a ring's link is as long as the side of a core."""
+    chip = small_chip(cores=4)
+    counts = ActionCounts({Action(Component.INTERCONNECT, Verb.BYTE_HOPS): 100})
+    side_mm = math.sqrt(chip_area(chip, TABLE).total_mm2 / 4)
+    assert energy_of(counts, chip)["interconnect"] == pytest.approx(100 * 8 * 0.1 * side_mm)
+    bus = chip.interconnect.model_copy(update={"topology": Topology.BUS})
+    on_bus = energy_of(counts, chip.model_copy(update={"interconnect": bus}))["interconnect"]
+    side_mm = math.sqrt(
+        chip_area(chip.model_copy(update={"interconnect": bus}), TABLE).total_mm2 / 4
+    )
+    assert on_bus == pytest.approx(100 * 8 * 0.1 * 4 * side_mm)
+
+
+def test_peak_power_is_that_of_the_hungriest_op() -> None:
+    """1,000 pJ in 10 cycles at 1,000 MHz, 10 ns, are 100 mW; an op without cycles has none."""
+    area = chip_area(CHIP, TABLE)
+    ops = ({"dram": 1000.0}, {"dram": 500.0, "clock": 100.0}, {"dram": 9.0})
+    report = EnergyReport(ops=ops, area=area, scaling_method="", notes=())
+    assert report.peak_power_mw([10, 10, 0], clock_mhz=1000) == pytest.approx(100)
+    empty = EnergyReport(ops=(), area=area, scaling_method="", notes=())
+    assert empty.peak_power_mw([], clock_mhz=1000) == 0
+    assert empty.total_pj == 0
+
+
+def test_a_gemm_on_the_vector_unit_is_priced_there() -> None:
+    """60 MACs of (1, 6, 9) at 5.558 pJ on the lanes, clocked as FP32 elements of 96 flip-flops."""
+    chip = load_chip("fp8_only").model_copy(update={"technology_nm": 45.0})
+    counts = count_actions(schedule(make_gemm(4, 3, 5, chunk_size=64), chip), chip)
+    got = energy_of(counts, chip)
+    assert got["vector_unit"] == pytest.approx(60 * 5.558)
+    assert got["clock"] == pytest.approx(60 * 0.918)
+    assert got["mac_array"] == 0

@@ -15,7 +15,7 @@ from accelsim.cost.catalog import load_cost_table
 from accelsim.cost.gate_model import Term, area_residuals, energy_residuals, fit_gate_model
 from accelsim.cost.pe import lanes_of, price_pe
 from accelsim.cost.shapes import FormatShape, merge, shape_of
-from accelsim.cost.table import Basis, CostRow, UnitKind
+from accelsim.cost.table import Basis, CostRow, CostTable, UnitKind
 from accelsim.cost.units import CONVERTER_SHARE_OF_ADDER, UnitPrices, shapes_of, unit_prices
 from accelsim.errors import UnsupportedError
 from accelsim.formats import Rounding, get_format
@@ -288,3 +288,26 @@ def test_integer_energy_says_that_it_was_not_measured_in_the_library() -> None:
     assert (unit.basis, unit.energy_basis) == (Basis.MEASURED, Basis.INTERPOLATED)
     assert unit.energy_pj == pytest.approx(0.485 * 2.473, abs=0.005)
     assert unit.clock_pj == pytest.approx(48 * 0.00956)
+
+
+def test_an_element_can_be_the_sum_of_listed_halves() -> None:
+    """A table of one multiplier of 10 um2 and 2 pJ and one adder of 5 um2 and 1 pJ."""
+
+    def row(unit: UnitKind, area: float, energy: float) -> CostRow:
+        return CostRow(
+            unit=unit,
+            operands=("fp32",),
+            area_um2=area,
+            energy_pj=energy,
+            source="made for this test",
+            basis=Basis.PUBLISHED,
+            technology_nm=45.0,
+        )
+
+    rows = (row(UnitKind.MULTIPLIER, 10.0, 2.0), row(UnitKind.ADDER, 5.0, 1.0))
+    prices = unit_prices(CostTable(name="two", technology_nm=45.0, rows=rows))
+    fp32 = shapes_of("fp32")
+    pe = prices.pe(fp32, fp32)
+    assert (pe.area_um2, pe.energy_pj, pe.basis) == (15.0, 3.0, Basis.PUBLISHED)
+    mac = prices.mac(fp32, fp32)
+    assert (mac.multiply_pj, mac.add_pj) == (2.0, 1.0)
