@@ -2,8 +2,9 @@
 //
 // The number is (-1)^sign * (sig + sticky) * 2^(exp - (W - 1)), its leading one at bit
 // W - 1, where sticky stands for a positive amount below the last bit. W >= M + 3.
-// Subnormals are gradual. SATURATE: beyond the largest finite number give it, instead
-// of infinity (SPECIALS 1) or NaN (SPECIALS 2).
+// Subnormals are gradual. SATURATE: beyond the largest finite number, infinity included,
+// give it, instead of infinity (SPECIALS 1) or NaN (SPECIALS 2). NaN is always the one
+// positive, quiet code.
 module fp_round #(
     parameter E = 6,
     parameter M = 9,
@@ -51,9 +52,11 @@ module fp_round #(
     always @* begin
         if (is_nan)       code = {1'b0, (SPECIALS == 0) ? MAX : NAN};
         else if (is_zero) code = {sign, {(E+M){1'b0}}};
-        else if (is_inf | over)
-            code = {sign, (SATURATE != 0 || SPECIALS == 0) && !is_inf ? MAX
-                        : (SPECIALS == 1) ? INF : NAN};
+        else if (is_inf | over) begin
+            if (SATURATE != 0 || SPECIALS == 0) code = {sign, MAX};
+            else if (SPECIALS == 1)             code = {sign, INF};
+            else                                code = {1'b0, NAN};
+        end
         else              code = {sign, sum[E+M-1:0]};
     end
 endmodule

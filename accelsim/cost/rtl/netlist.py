@@ -103,13 +103,10 @@ hierarchy -check -top {unit.module} {parameters}
 proc
 flatten
 opt_clean
-memory_map
 dffunmap
 techmap
-opt
-dffunmap
-techmap
-opt_clean -purge
+opt_expr
+opt_clean
 write_json {_NETLIST}
 """
     with tempfile.TemporaryDirectory() as folder:

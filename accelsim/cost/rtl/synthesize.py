@@ -159,7 +159,7 @@ def _script(library: Path, unit: RtlUnit) -> str:
     return f"""\
 read_verilog {sources}
 hierarchy -check -top {unit.module} {parameters}
-synth -flatten
+synth -flatten -noshare
 dfflibmap -liberty "{library}"
 abc -liberty "{library}"
 opt_clean -purge
