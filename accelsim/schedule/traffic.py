@@ -18,7 +18,7 @@ transfers. Values never enter.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -256,9 +256,10 @@ def group_transfer(
     return total
 
 
-def _sharers(by_core: Mapping[int, Sequence[Block]], part: object) -> dict[int, tuple[int, int]]:
+def _sharers(
+    by_core: Mapping[int, Sequence[Block]], part: Callable[[Block], object]
+) -> dict[int, tuple[int, int]]:
     """Return, by block index, (position among, number of) cores that load the same part at once."""
-    assert callable(part)
     found: dict[int, tuple[int, int]] = {}
     depth = max((len(blocks) for blocks in by_core.values()), default=0)
     for at in range(depth):

@@ -29,6 +29,8 @@ from accelsim.timing.interconnect import InterconnectModel, Route
 from accelsim.timing.mac_array import ArrayModel, Cycles, PassRun
 from accelsim.timing.timeline import StallCause, Unit
 
+#: Core and place in the order of its transfers.
+Key = tuple[int, int]
 #: A SimPy process.
 Process = Generator[Event, Any, None]
 _AT_ONCE = Arrival(((0, StallCause.DRAM_WRITE),))
@@ -155,7 +157,6 @@ class CoreModel:
         self._machine = machine
         self._portions = portions
         self._latency = latency
-        self._sequence = 0
         self._halves: Channel[int] = Channel(env)
         self._loaded: Channel[Arrival] = Channel(env)
         self._slots: Channel[Arrival] = Channel(env)
@@ -177,15 +178,16 @@ class CoreModel:
         """Load portions in order, each block as soon as a half is free."""
         route = self._machine.links.route(self.log.core, outward=True)
         latency = self._machine.dram.latency_cycles
-        for portion in self._portions:
+        for at, portion in enumerate(self._portions):
             if portion.opens:
                 free = yield from self._halves.get()
                 if free > env.now:
                     yield env.timeout(free - env.now)
             asked = int(env.now)
             size = portion.read
-            service = yield from self._dram(env, size.dram_bytes)
-            link = yield from self._link(env, route, size.link_bytes)
+            key = self._key(at, out=False)
+            service = yield from self._dram(env, key, size.dram_bytes)
+            link = yield from self._link(env, key, route, size.link_bytes)
             there = service.end + (latency if size.dram_bytes else 0)
             done = max(service.end, link.end)
             across = max(there, there - service.end + link.end)
@@ -267,21 +269,23 @@ class CoreModel:
     def _dma_out_process(self, env: Environment) -> Process:
         """Send finished results off in order, and free their half."""
         route = self._machine.links.route(self.log.core, outward=False)
-        for portion in self._portions:
+        for at, portion in enumerate(self._portions):
             size = portion.write
             if size is None:
                 continue
             ready = yield from self._finished.get()
             if ready > env.now:
                 yield env.timeout(ready - env.now)
-            link = yield from self._link(env, route, size.link_bytes)
-            service = yield from self._dram(env, size.dram_bytes)
+            key = self._key(at, out=True)
+            link = yield from self._link(env, key, route, size.link_bytes)
+            service = yield from self._dram(env, key, size.dram_bytes)
             hops = route.hop_cycles if size.link_bytes else 0
             done = max(link.end + hops, service.end)
+            made_by_lanes = portion.vector_cycles > 0
             gone = Arrival(
                 (
-                    (ready, StallCause.VECTOR_UNIT),
-                    (service.end if size.dram_bytes else ready, StallCause.DRAM_WRITE),
+                    (ready if made_by_lanes else 0, StallCause.VECTOR_UNIT),
+                    (service.end if size.dram_bytes else 0, StallCause.DRAM_WRITE),
                     (done, StallCause.INTERCONNECT),
                 )
             )
@@ -292,23 +296,25 @@ class CoreModel:
             if done > env.now:
                 yield env.timeout(done - env.now)
 
-    def _dram(self, env: Environment, size: int) -> Generator[Event, Any, Service]:
+    def _dram(self, env: Environment, key: Key, size: int) -> Generator[Event, Any, Service]:
         """Have DRAM serve `size` bytes; returns the `Service` when it starts."""
         dram = self._machine.dram
         if size == 0 or dram.unlimited:
             return Service(int(env.now), int(env.now))
-        service: Service = yield dram.server.request(self._key(), dram.cycles(size))
+        service: Service = yield dram.server.request(key, dram.cycles(size))
         self.log.busy(Unit.DRAM, service.start, service.end, size)
         return service
 
-    def _link(self, env: Environment, route: Route, size: int) -> Generator[Event, Any, Service]:
+    def _link(
+        self, env: Environment, key: Key, route: Route, size: int
+    ) -> Generator[Event, Any, Service]:
         """Have a link carry `size` bytes; returns the `Service` when it starts."""
         links = self._machine.links
         if size == 0 or links.unlimited:
             return Service(int(env.now), int(env.now))
-        service: Service = yield route.server.request(self._key(), links.cycles(size))
+        service: Service = yield route.server.request(key, links.cycles(size))
         return service
 
-    def _key(self) -> tuple[int, int]:
-        self._sequence += 1
-        return (self.log.core, self._sequence)
+    def _key(self, portion: int, *, out: bool) -> Key:
+        """Return the arbitration key of a transfer: operands before results of a portion."""
+        return (self.log.core, 2 * portion + out)

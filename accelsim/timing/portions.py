@@ -112,7 +112,7 @@ def gemm_work(
 
 
 def vector_op_work(
-    ops: Sequence[VectorOp | object],
+    ops: Sequence[VectorOp],
     chip: Chip,
     *,
     read: Transfer,
@@ -121,7 +121,7 @@ def vector_op_work(
     limit: int,
 ) -> dict[int, CoreWork]:
     """Return the portions of vector ops that make one pass over memory, split evenly over cores."""
-    lanes = lane_work([op for op in ops if isinstance(op, VectorOp)], chip.vector_unit)
+    lanes = lane_work(ops, chip.vector_unit)
     parts = chip.cores * limit
     work: dict[int, CoreWork] = {}
     for core in range(chip.cores):

@@ -56,10 +56,20 @@ class TimingOptions:
         block before its first pass.
     reuse_equal_ops : bool
         Simulate equal ops once.
+
+    Raises
+    ------
+    ValueError
+        If there would be no portion.
     """
 
     portions_per_block: int = 8
     reuse_equal_ops: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse blocks without portions."""
+        if self.portions_per_block < 1:
+            raise ValueError(f"a block has at least one portion, not {self.portions_per_block}")
 
 
 def simulate(
@@ -230,7 +240,7 @@ def _work(request: Request, chip: Chip, options: TimingOptions) -> dict[int, Cor
     head, limit = request.group.head, options.portions_per_block
     if isinstance(head, VectorOp):
         return vector_op_work(
-            request.group.ops,
+            (head, *request.group.fused),
             chip,
             read=request.read,
             write=request.write,

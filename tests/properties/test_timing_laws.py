@@ -134,7 +134,7 @@ def test_more_bandwidth_is_never_slower_for_one_core(op: Any, chip: Chip, which:
     assert simulate_op(op, faster, schedule, write=write).cycles <= slow.cycles
 
 
-@settings(max_examples=40)
+@settings(max_examples=80)
 @given(gemms(), chips(), st.integers(0, 2**32))
 def test_the_order_in_which_processes_are_made_changes_nothing(
     op: Any, chip: Chip, seed: int

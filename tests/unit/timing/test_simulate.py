@@ -279,3 +279,28 @@ def test_events_grow_with_portions_and_not_with_cycles(monkeypatch: pytest.Monke
 def test_a_gemm_needs_a_schedule() -> None:
     with pytest.raises(ValueError, match="has no schedule"):
         simulate_op(make_gemm(1, 1, 1), make_chip())
+
+
+def test_a_block_has_a_portion() -> None:
+    with pytest.raises(ValueError, match="at least one portion"):
+        TimingOptions(portions_per_block=0)
+
+
+def test_transfers_of_one_core_in_one_instant_keep_the_order_of_its_portions() -> None:
+    """Loads and stores of a core that ask together are served by portion, loads first."""
+    chip = make_chip(dram={"bandwidth_gb_per_s": 1.0}, lanes=1)
+    op = vector_op("relu", 16, fused=False)
+    request = timing_simulate.Request(
+        group=timing_simulate.OpGroup(op),
+        schedule=None,
+        places={},
+        read=Transfer(32, 0),
+        write=Transfer(32, 0),
+        port_bits=(0, 0),
+    )
+    options = TimingOptions(portions_per_block=4)
+    forward, backward = (
+        timing_simulate.run_request(request, chip, options=options, creation_order=order)
+        for order in (list, lambda processes: list(reversed(processes)))
+    )
+    assert forward == backward
