@@ -8,6 +8,7 @@ change a bit.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import lru_cache, partial
 from importlib.util import find_spec
 from typing import Any
@@ -27,18 +28,29 @@ from accelsim.formats.random_bits import (
 from accelsim.numerics.accumulate import accumulate
 from accelsim.numerics.addition import FLOAT64_PRECISION, Outputs
 from accelsim.numerics.operands import OperandFacts, ProductFacts
-from accelsim.numerics.panels import count_tasks, lanes_of, pack, run_tasks
+from accelsim.numerics.panels import (
+    PANELS_PER_GROUP,
+    count_tasks,
+    lanes_of,
+    pack,
+    run_tasks,
+    skipping_pays,
+)
 from accelsim.numerics.paths import (
     FLOAT64_SAFE_EXPONENT,
     PathChoice,
     PathName,
     choose_path,
 )
+from accelsim.numerics.rules import Rule32
 from accelsim.numerics.selftest import KEY, check_product
+from accelsim.numerics.tiled import multiply_tiled
 from accelsim.precision import AccumulationMethod, Accumulator
 
 _Array = NDArray[np.floating[Any]]
 
+#: Columns below which a product is computed transposed.
+NARROW = 48
 #: Products that the definition forms at a time.
 DEFINITION_BLOCK = 1 << 20
 
@@ -69,9 +81,8 @@ def matmul(
     key : StreamKey, optional
         Needed by stochastic rounding.
     path : PathName, optional
-        ``definition`` forces the NumPy definition, ``general`` the general
-        kernel where it applies; another name must be the one that would be
-        chosen anyway.
+        ``definition`` forces the NumPy definition, ``tiled`` the NumPy twin of a
+        float32 kernel; another name must be the one that would be chosen anyway.
     a_format, b_format : NumberFormat, optional
         Formats that the operands are known to be in; saves measuring them.
 
@@ -101,14 +112,27 @@ def matmul(
     m, k, n = left.shape[-2], left.shape[-1], right.shape[-1]
     facts = ProductFacts.of(_facts(left, a_format), _facts(right, b_format), k)
     choice = _choose(facts, accumulator, path)
+    if n < m and n < NARROW and choice.may_transpose:
+        # Few columns would leave most lanes of a vector idle; products commute.
+        flipped = matmul(
+            np.swapaxes(right, -1, -2), np.swapaxes(left, -1, -2), accumulator, threads=threads
+        )
+        return np.swapaxes(flipped, -1, -2)
     count = math.prod(batch)
     left = np.broadcast_to(left, (*batch, m, k)).reshape(count, m, k)
     right = np.broadcast_to(right, (*batch, k, n)).reshape(count, k, n)
     if choice.name is PathName.DEFINITION or 0 in (left.shape[0], m, n, k):
         out = _by_definition(left, right, accumulator, key)
+    elif choice.name is PathName.TILED:
+        assert isinstance(choice.inner, Rule32)
+        assert isinstance(choice.outer, Rule32)
+        length = accumulator.chunk_length(k)
+        out = multiply_tiled(left, right, choice.inner, choice.outer, length)
+        _repair(out, left, right, accumulator, choice)
     else:
         _trust(choice, accumulator)
-        out = by_kernel(left, right, accumulator, choice, threads, key)
+        skips = choice.may_skip_zeros and facts.finite and skipping_pays(facts.zero_share, n)
+        out = by_kernel(left, right, accumulator, choice, threads, key, skip_zeros=skips)
         _repair(out, left, right, accumulator, choice)
     return out.astype(_result_dtype(accumulator), copy=False).reshape(*batch, m, n)
 
@@ -162,10 +186,12 @@ def _choose(
         )
     choice = choose_path(facts, accumulator)
     if path is None:
-        return choice if choice.name is PathName.DEFINITION or has_numba() else _DEFINITION
+        return choice if choice.name is PathName.DEFINITION or has_numba() else _plain(choice)
     wanted = PathName(path)
     if wanted is PathName.DEFINITION:
         return _DEFINITION
+    if wanted is PathName.TILED and isinstance(choice.inner, Rule32):
+        return _plain(choice)
     if wanted is not choice.name:
         raise ConfigError(
             f"Path {wanted} may not run here; {choice.name} would: {'; '.join(choice.reasons)}."
@@ -174,6 +200,13 @@ def _choose(
 
 
 _DEFINITION = PathChoice(PathName.DEFINITION, ("asked for, or Numba is not installed",))
+
+
+def _plain(choice: PathChoice) -> PathChoice:
+    """Return the NumPy twin of a path."""
+    if not isinstance(choice.inner, Rule32):
+        return _DEFINITION
+    return replace(choice, name=PathName.TILED)
 
 
 def has_numba() -> bool:
@@ -223,6 +256,7 @@ def by_kernel(
     choice: PathChoice,
     threads: int = 1,
     key: StreamKey | None = None,
+    skip_zeros: bool = False,
 ) -> _Array:
     """Run one kernel on (batch, m, k) and (batch, k, n), whether or not it may be run.
 
@@ -230,16 +264,21 @@ def by_kernel(
     """
     dtype = np.dtype(np.float64 if choice.is_wide else np.float32)
     left = np.ascontiguousarray(a, dtype)
-    panels = pack(b, dtype)
+    group = PANELS_PER_GROUP if skip_zeros else 1
+    panels = pack(b, dtype, group=group)
     batches, m, k = left.shape
     out = np.zeros((batches, m, panels.shape[1] * lanes_of(dtype)), dtype)
-    tasks = count_tasks(batches, m, panels.shape[1])
+    tasks = count_tasks(batches, m, panels.shape[1] // group)
     arguments = (choice.inner, choice.outer, left, panels, out, accumulator.chunk_length(k))
     if choice.is_stochastic:
         from accelsim.numerics.kernels.block_random import multiply_tasks_random
 
         words = _random_words(key, accumulator, batches * m, out.shape[-1])
         run_tasks(partial(multiply_tasks_random, *arguments, *words), tasks, threads)
+    elif skip_zeros:
+        from accelsim.numerics.kernels.sparse import multiply_tasks_sparse
+
+        run_tasks(partial(multiply_tasks_sparse, *arguments), tasks, threads)
     else:
         from accelsim.numerics.kernels.block import multiply_tasks
 

@@ -146,6 +146,7 @@ class ProductFacts:
     largest: float
     finite: bool
     k: int
+    zero_share: float = 0.0
 
     @classmethod
     def of(cls, a: OperandFacts, b: OperandFacts, k: int) -> ProductFacts:
@@ -156,4 +157,5 @@ class ProductFacts:
             largest=a.amax * b.amax,
             finite=a.finite and b.finite,
             k=k,
+            zero_share=a.zero_share,
         )

@@ -16,6 +16,10 @@ _Array = NDArray[Any]
 PANEL_BYTES = 256
 #: Rows that one task computes.
 ROWS_PER_TASK = 64
+#: Panels that the zero-skipping kernel does at once.
+PANELS_PER_GROUP = 4
+#: Part of the work that skipping must leave at most; listing the others costs the rest.
+SKIPPING_THRESHOLD = 0.75
 #: Pieces of work per thread, so that the last one is not waited for long.
 PIECES_PER_THREAD = 4
 
@@ -25,16 +29,27 @@ def lanes_of(dtype: np.dtype[Any]) -> int:
     return PANEL_BYTES // dtype.itemsize
 
 
-def pack(b: _Array, dtype: np.dtype[Any]) -> _Array:
-    """Cut B into panels: (batch, k, n) -> (batch, panels, k, lanes), padded with zeros."""
+def pack(b: _Array, dtype: np.dtype[Any], *, group: int = 1) -> _Array:
+    """Cut B into panels: (batch, k, n) -> (batch, panels, k, lanes), padded with zeros.
+
+    The number of panels is a multiple of `group`.
+    """
     batches, k, n = b.shape
     lanes = lanes_of(dtype)
     whole, rest = divmod(n, lanes)
-    packed = np.zeros((batches, whole + (rest > 0), k, lanes), dtype)
+    panels = -(-n // (lanes * group)) * group
+    packed = (np.empty if panels == whole else np.zeros)((batches, panels, k, lanes), dtype)
     packed[:, :whole] = b[..., : whole * lanes].reshape(batches, k, whole, lanes).swapaxes(1, 2)
     if rest:
         packed[:, whole, :, :rest] = b[..., whole * lanes :]
     return packed
+
+
+def skipping_pays(zero_share: float, n: int) -> bool:
+    """Return whether it is faster to skip the zeros of A, padding of B included."""
+    columns = PANEL_BYTES // 4 * PANELS_PER_GROUP
+    padding = -(-n // columns) * columns / n
+    return (1.0 - zero_share) * padding < SKIPPING_THRESHOLD
 
 
 def count_tasks(batches: int, m: int, panels: int) -> int:

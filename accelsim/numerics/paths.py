@@ -73,6 +73,8 @@ class PathName(StrEnum):
     STOCHASTIC = "stochastic"
     #: Float64 carrier with a sticky bit: any format and rounding.
     GENERAL = "general"
+    #: The float32 rules in NumPy, where Numba is missing.
+    TILED = "tiled"
     #: The NumPy definition.
     DEFINITION = "definition"
 
@@ -106,6 +108,16 @@ class PathChoice:
         """Whether a kernel needs random words."""
         random = (rules.Stochastic64, rules.StochasticThreshold64)
         return isinstance(self.inner, random) or isinstance(self.outer, random)
+
+    @property
+    def may_skip_zeros(self) -> bool:
+        """Whether adding a zero product changes nothing: nearest rounding, -0 immaterial."""
+        return isinstance(self.inner, rules.Rule32)
+
+    @property
+    def may_transpose(self) -> bool:
+        """Whether a kernel may compute the transposed product: no output has a name in it."""
+        return self.inner is not None and not self.is_stochastic
 
     @property
     def is_poisoned(self) -> bool:

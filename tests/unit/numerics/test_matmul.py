@@ -182,6 +182,38 @@ def test_matmul_works_without_numba(monkeypatch):
     np.testing.assert_array_equal(matmul(a, b, CHUNKED), expected)
 
 
+@pytest.mark.parametrize("scale", [2.0**-10, 1.0, 2.0**13])
+@pytest.mark.parametrize("saturate", [False, True])
+@pytest.mark.parametrize(
+    ("name", "rounding"),
+    [
+        ("fp16_e6m9", Rounding.NEAREST_EVEN),
+        ("fp16_e5m10", Rounding.NEAREST_EVEN),
+        ("dlfloat16", Rounding.NEAREST_AWAY),
+    ],
+)
+def test_the_tiled_twin_gives_the_bits_of_the_kernels(scale, saturate, name, rounding):
+    a, b = _fp8(5, 70, scale=scale), _fp8(70, 9, seed=1, scale=scale)
+    accumulator = Accumulator(format=name, chunk_size=16, rounding=rounding, saturate=saturate)
+    expected = _definition(a, b, accumulator)
+    np.testing.assert_array_equal(matmul(a, b, accumulator, path="tiled"), expected)
+    np.testing.assert_array_equal(matmul(a, b, accumulator), expected)
+
+
+@pytest.mark.parametrize("zeros", [0.3, 0.6, 1.0])
+@pytest.mark.parametrize(("m", "k", "n"), [(70, 130, 256), (3, 65, 500)])
+def test_skipping_zeros_never_changes_a_bit(zeros, m, k, n):
+    a, b = _fp8(m, k), _fp8(k, n, seed=1)
+    a[np.random.default_rng(2).random(a.shape) < zeros] = 0.0
+    np.testing.assert_array_equal(matmul(a, b, CHUNKED, threads=2), _definition(a, b))
+
+
+@pytest.mark.parametrize("n", [1, 5])
+def test_few_columns_are_computed_transposed_with_the_same_bits(n):
+    a, b = _fp8(2, 100, 30), _fp8(2, 30, n, seed=1)
+    np.testing.assert_array_equal(matmul(a, b, CHUNKED), _definition(a, b))
+
+
 def test_import_does_not_load_numba():
     code = "import sys, accelsim.numerics; sys.exit('numba' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
