@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from accelsim._version import __version__
 
 if TYPE_CHECKING:
-    from accelsim.api import compare, run
+    from accelsim.api import compare, run, sweep
     from accelsim.arch import Chip, load_chip
     from accelsim.errors import AccelsimError
     from accelsim.formats import get_format, quantize
@@ -39,6 +39,7 @@ _HOME = {
     "matmul": "numerics",
     "quantize": "formats",
     "run": "api",
+    "sweep": "api",
 }
 
 __all__ = [
@@ -58,6 +59,7 @@ __all__ = [
     "matmul",
     "quantize",
     "run",
+    "sweep",
 ]
 
 

@@ -111,7 +111,7 @@ def run(
     "--output",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Write comparison.json and .csv.",
+    help="Write comparison.json, .csv and .svg.",
 )
 @click.option("--force", is_flag=True, help="Overwrite the folder.")
 def compare(
@@ -120,6 +120,7 @@ def compare(
 ) -> None:  # fmt: skip
     """Run WORKLOADS on several chips and print the ratios."""
     from accelsim import api
+    from accelsim.report.figures import write_comparison_figure
     from accelsim.report.run_folder import prepare_folder, write_comparison
     from accelsim.report.tables import comparison_table, means_table
 
@@ -132,6 +133,7 @@ def compare(
         )
         if output is not None:
             write_comparison(comparison, output)
+            write_comparison_figure(comparison, output / "comparison.svg")
     if not quiet:
         for text in dict.fromkeys(t for row in comparison.rows for t in row.result.warnings):
             click.echo(f"warning: {text}", err=True)
