@@ -295,6 +295,9 @@ def _price(
         count_actions(schedules[op.name] if isinstance(op, Gemm) else op, chip, traffic[op.name])
         for op in trace.ops
     ]
+    on_array = [one.op for one in schedules.values() if not one.mapping.fallback]
+    asked = (op.accumulator.chunk_size for op in on_array)
+    chunks = [chunk for chunk in asked if chunk is not None]
     shares = [0.0] * len(counts)
     if execution is not None:
         shares = [record.zero_products or 0.0 for record in execution.records]
@@ -304,6 +307,7 @@ def _price(
         load_cost_table(chip.cost_table),
         cycles=[op.cycles for op in timeline.ops],
         zero_shares=shares,
+        chunk_size=min(chunks, default=None),
     )
 
 

@@ -15,7 +15,7 @@ _COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operato
 ERROR, SQNR = "error", "sqnr_db"
 _TOTALS = (
     "macs", "cycles", "compute_cycles", "fill_drain_cycles", "time_ms", "energy_pj", "area_mm2",
-    "power_mw", "utilization", "tops", "tops_per_w", "tops_per_mm2", "edp_pj_s",
+    "power_mw", "peak_power_mw", "utilization", "tops", "tops_per_w", "tops_per_mm2", "edp_pj_s",
 )  # fmt: skip
 
 

@@ -31,6 +31,7 @@ def totals_table(result: RunResult) -> Table:
         ("throughput", f"{totals.tops:.4g}", "TFLOP/s"),
         ("energy", f"{totals.energy_pj * 1e-9:.4g}", "mJ"),
         ("average power", f"{totals.power_mw * 1e-3:.4g}", "W"),
+        ("highest power of an op", f"{totals.peak_power_mw * 1e-3:.4g}", "W"),
         ("efficiency", f"{totals.tops_per_w:.4g}", "TFLOP/s/W"),
         ("area", f"{totals.area_mm2:.4g}", "mm2"),
     ):

@@ -56,6 +56,9 @@ def assemble(
         clock_mhz=chip.clock_mhz,
         peak_macs_per_cycle=max(rates, default=0),
         area_by_component_mm2=readings.price.area.area_mm2,
+        peak_power_mw=readings.price.peak_power_mw(
+            [timing.cycles for timing in readings.timeline.ops], clock_mhz=chip.clock_mhz
+        ),
     )
     return RunResult(
         workload=trace.workload,

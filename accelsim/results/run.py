@@ -109,6 +109,7 @@ class Totals:
     area_mm2: float
     area_by_component_mm2: Mapping[str, float]
     power_mw: float
+    peak_power_mw: float
     utilization: float
     tops: float
     tops_per_w: float
@@ -130,6 +131,7 @@ class Totals:
             "area_mm2": self.area_mm2,
             "area_by_component_mm2": dict(self.area_by_component_mm2),
             "power_mw": self.power_mw,
+            "peak_power_mw": self.peak_power_mw,
             "utilization": self.utilization,
             "tops": self.tops,
             "tops_per_w": self.tops_per_w,
@@ -145,6 +147,7 @@ def sum_totals(
     clock_mhz: float,
     peak_macs_per_cycle: int,
     area_by_component_mm2: Mapping[str, float],
+    peak_power_mw: float,
 ) -> Totals:
     """Add the ops of a run up.
 
@@ -160,6 +163,8 @@ def sum_totals(
         MACs per cycle at the fastest rate that the run uses; for `utilization`.
     area_by_component_mm2 : mapping
         Area of the chip.
+    peak_power_mw : float
+        Highest power that an op draws on average.
     """
     macs = sum(op.macs for op in ops)
     by_component = _add_up([op.energy_pj for op in ops])
@@ -184,6 +189,7 @@ def sum_totals(
         area_mm2=area_mm2,
         area_by_component_mm2=dict(area_by_component_mm2),
         power_mw=watts * 1e3,
+        peak_power_mw=peak_power_mw,
         utilization=ratio(macs, peak_macs_per_cycle * cycles),
         tops=tops,
         tops_per_w=ratio(tops, watts),
