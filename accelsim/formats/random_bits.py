@@ -140,7 +140,7 @@ def finish(words: UInt64Array) -> UInt64Array:
     Each half is multiplied into 64 bits, and the products are crossed: for a
     uniform word each half of the result is exactly uniform.
     """
-    low = (words & np.uint64(_LOW_HALF)) * np.uint64(FINISH_MULTIPLIER_LOW)
+    low: UInt64Array = (words & np.uint64(_LOW_HALF)) * np.uint64(FINISH_MULTIPLIER_LOW)
     high = (words >> np.uint64(32)) * np.uint64(FINISH_MULTIPLIER_HIGH)
     return low ^ (high << np.uint64(32)) ^ (high >> np.uint64(32))
 

@@ -40,11 +40,9 @@ def accumulate(
         format they are rounded to it first, nearest-even.
     accumulator : Accumulator
         Formats, chunk size, method and roundings.
-    key : StreamKey, optional
-        Needed by stochastic rounding.
-    outputs : Outputs, optional
-        Row and column of every sum, for the random stream; default: the
-        position in the result, the last axis being the column.
+    key, outputs : optional
+        Random stream of stochastic rounding, and row and column of every sum in
+        it; default: the position in the result, the last axis being the column.
 
     Returns
     -------
@@ -56,15 +54,13 @@ def accumulate(
 
     Raises
     ------
-    ConfigError
-        If stochastic rounding has no key, or a format is too wide to be an accumulator.
-    DataError
-        If the integer method meets a product that is no integer.
+    ConfigError, DataError
+        If stochastic rounding has no key, a format is too wide to be an
+        accumulator, or the integer method meets a product that is no integer.
 
     Examples
     --------
-    Ones stop counting at 1024 in ten significant bits, where one is half a step
-    and ties to even; chunks of 64 never reach that point.
+    Ones stop counting at 1024 in ten significant bits: half a step, ties to even.
 
     >>> ones = np.ones(4096)
     >>> float(accumulate(ones, Accumulator(format="fp16_e6m9")))

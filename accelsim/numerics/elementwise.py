@@ -52,14 +52,12 @@ def axpy(
         Any real numbers; they broadcast. Empty arrays stay empty.
     fmt : NumberFormat
         Format of the result.
-    rounding : Rounding, optional
-        Default: the format's own.
-    saturate : bool
-        Clamp instead of the format's overflow rule.
+    rounding, saturate : optional
+        Instead of the format's own rounding and overflow rule.
     random_bits : int
         Bits of a stochastic rounding.
     key, site : optional
-        Random stream of a stochastic rounding. Elements are named by their flat
+        Random stream. Elements are named by their flat
         index, so the bits do not depend on how the array is cut or laid out.
     engine : Engine
         ``numpy`` or ``numba`` forces one of the twins.
@@ -77,8 +75,6 @@ def axpy(
 
     Examples
     --------
-    A step that nearest rounding loses, since 1 and 1.00195 are neighbours:
-
     >>> from accelsim.formats import get_format
     >>> axpy(-0.001, [0.5], [1.0], get_format("fp16_e6m9"))
     array([1.], dtype=float32)

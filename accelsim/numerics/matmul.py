@@ -70,10 +70,8 @@ def matmul(
 
     Parameters
     ----------
-    a : array_like, shape (..., m, k)
-        Left operand; its elements are taken as they are, already quantized.
-    b : array_like, shape (..., k, n)
-        Right operand. Leading axes broadcast. Any strides.
+    a, b : array_like, shapes (..., m, k) and (..., k, n)
+        Operands, already quantized, with any strides; leading axes broadcast.
     accumulator : Accumulator
         Formats, chunks, method and roundings of the sums.
     threads : int
@@ -94,12 +92,9 @@ def matmul(
 
     Raises
     ------
-    ShapeError
-        If the shapes do not multiply.
-    DataError
-        If a product of two operands is not exact in float64.
-    ConfigError
-        If a path is asked for whose conditions do not hold, or a key is missing.
+    ShapeError, DataError, ConfigError
+        If the shapes do not multiply, a product is not exact in float64, the
+        path that is asked for may not run, or a key is missing.
 
     Examples
     --------
@@ -112,29 +107,44 @@ def matmul(
     m, k, n = left.shape[-2], left.shape[-1], right.shape[-1]
     facts = ProductFacts.of(_facts(left, a_format), _facts(right, b_format), k)
     choice = _choose(facts, accumulator, path)
-    if n < m and n < NARROW and choice.may_transpose:
-        # Few columns would leave most lanes of a vector idle; products commute.
-        flipped = matmul(
-            np.swapaxes(right, -1, -2), np.swapaxes(left, -1, -2), accumulator, threads=threads
-        )
-        return np.swapaxes(flipped, -1, -2)
     count = math.prod(batch)
     left = np.broadcast_to(left, (*batch, m, k)).reshape(count, m, k)
     right = np.broadcast_to(right, (*batch, k, n)).reshape(count, k, n)
-    if choice.name is PathName.DEFINITION or 0 in (left.shape[0], m, n, k):
-        out = _by_definition(left, right, accumulator, key)
-    elif choice.name is PathName.TILED:
+    if n < min(m, NARROW) and choice.may_transpose:
+        # Few columns would leave most lanes of a vector idle; products commute.
+        flipped = right.swapaxes(1, 2), left.swapaxes(1, 2)
+        out = _dispatch(*flipped, accumulator, choice, facts, threads, key).swapaxes(1, 2)
+    else:
+        out = _dispatch(left, right, accumulator, choice, facts, threads, key)
+    return out.astype(_result_dtype(accumulator), copy=False).reshape(*batch, m, n)
+
+
+def _dispatch(
+    a: _Array,
+    b: _Array,
+    accumulator: Accumulator,
+    choice: PathChoice,
+    facts: ProductFacts,
+    threads: int,
+    key: StreamKey | None,
+) -> _Array:
+    """Multiply (batch, m, k) by (batch, k, n) on the path that was chosen."""
+    if choice.name is PathName.DEFINITION or 0 in (*a.shape, b.shape[-1]):
+        return _by_definition(a, b, accumulator, key)
+    if choice.name is PathName.TILED:
         assert isinstance(choice.inner, Rule32)
         assert isinstance(choice.outer, Rule32)
-        length = accumulator.chunk_length(k)
-        out = multiply_tiled(left, right, choice.inner, choice.outer, length)
-        _repair(out, left, right, accumulator, choice)
+        out: _Array = multiply_tiled(
+            a, b, choice.inner, choice.outer, accumulator.chunk_length(a.shape[-1])
+        )
     else:
         _trust(choice, accumulator)
-        skips = choice.may_skip_zeros and facts.finite and skipping_pays(facts.zero_share, n)
-        out = by_kernel(left, right, accumulator, choice, threads, key, skip_zeros=skips)
-        _repair(out, left, right, accumulator, choice)
-    return out.astype(_result_dtype(accumulator), copy=False).reshape(*batch, m, n)
+        skips = (
+            choice.may_skip_zeros and facts.finite and skipping_pays(facts.zero_share, b.shape[-1])
+        )
+        out = by_kernel(a, b, accumulator, choice, threads, key, skip_zeros=skips)
+    _repair(out, a, b, accumulator, choice)
+    return out
 
 
 def _operand(x: ArrayLike) -> _Array:

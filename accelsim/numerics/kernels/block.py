@@ -51,37 +51,15 @@ def multiply_tasks(
             while i < stop:
                 if i + 4 <= stop:
                     _four_rows(
-                        inner,
-                        outer,
-                        flat_a,
-                        base_a + i * k,
-                        k,
-                        flat_b,
-                        base_b,
-                        lanes,
-                        flat_out,
-                        base_out + i * n,
-                        n,
-                        chunk,
-                        k0,
-                        k1,
-                    )
+                        inner, outer, flat_a, base_a + i * k, k, flat_b, base_b, lanes,
+                        flat_out, base_out + i * n, n, chunk, k0, k1,
+                    )  # fmt: skip
                     i += 4
                 else:
                     _one_row(
-                        inner,
-                        outer,
-                        flat_a,
-                        base_a + i * k,
-                        flat_b,
-                        base_b,
-                        lanes,
-                        flat_out,
-                        base_out + i * n,
-                        chunk,
-                        k0,
-                        k1,
-                    )
+                        inner, outer, flat_a, base_a + i * k, flat_b, base_b, lanes,
+                        flat_out, base_out + i * n, chunk, k0, k1,
+                    )  # fmt: skip
                     i += 1
 
 

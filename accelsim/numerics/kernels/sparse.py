@@ -60,12 +60,12 @@ def _list_nonzero(
 ) -> Any:
     """List where a row is not zero, as offsets into a panel; return how many there are."""
     bits = a.view(np.int32)
-    count = 0
+    count: Any = 0
     for i in range(begin, end):
         places[count] = i * lanes
         values[count] = a[base + i]
         # The sign of minus the magnitude is 1 unless that is 0: no branch to mispredict.
-        size = np.int64(bits[base + i]) & 0x7FFFFFFF
+        size: Any = np.int64(bits[base + i]) & 0x7FFFFFFF
         count += (-size >> 63) & 1
     return count
 
