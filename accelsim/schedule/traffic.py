@@ -24,9 +24,8 @@ from enum import StrEnum
 
 from accelsim.arch.chip import Chip
 from accelsim.schedule.schedule import Block, Schedule
+from accelsim.schedule.working_set import packed_bytes, tile_bytes, working_set
 from accelsim.workload.ops import Gemm, Op, Role, TensorInfo, VectorOp
-
-_BITS_PER_BYTE = 8
 
 
 class Place(StrEnum):
@@ -175,18 +174,6 @@ def place_tensors(
     return places
 
 
-def block_footprint(schedule: Schedule, block: Block) -> tuple[int, int, int]:
-    """Return the stored bytes of a block's parts of a, b and out."""
-    op = schedule.op
-    rows = op.a.view.footprint(block.m, block.k)
-    cols = op.b.view.footprint(block.k, block.n)
-    return (
-        _bytes(block.groups * rows, op.a.format.bits),
-        _bytes(block.groups * cols, op.b.format.bits),
-        _bytes(block.outputs, op.out.format.bits),
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class BlockTraffic:
     """The operands and partial sums that one block moves; its results are the group's.
@@ -228,7 +215,8 @@ def block_traffic(schedule: Schedule, *, places: Mapping[str, Place]) -> Iterato
         for at, block in enumerate(blocks):
             before = blocks[at - 1] if at else None
             after = blocks[at + 1] if at + 1 < len(blocks) else None
-            a_bytes, b_bytes, _ = block_footprint(schedule, block)
+            a_bytes = tile_bytes(op.a, block.groups, block.m, block.k)
+            b_bytes = tile_bytes(op.b, block.groups, block.k, block.n)
             if before is not None and _same(before, block, "group", "m", "k"):
                 a_bytes = 0
             if before is not None and _same(before, block, "group", "n", "k"):
@@ -286,7 +274,7 @@ def _psum(
 ) -> Transfer:
     if not spills or (neighbour is not None and _same(neighbour, block, "group", "m", "n")):
         return Transfer()
-    size = _bytes(block.outputs, op.accumulator.outer.bits)
+    size = packed_bytes(block.outputs, op.accumulator.outer.bits)
     return Transfer(size, size if several else 0)
 
 
@@ -302,17 +290,13 @@ def _spare_bytes(group: OpGroup, chip: Chip, schedules: Mapping[str, Schedule]) 
     if not isinstance(group.head, Gemm):
         return chip.cores * capacity
     schedule = schedules[group.head.name]
-    working = sum(block_footprint(schedule, next(schedule.blocks())))
+    working = max(working_set(schedule.op, block).total_bytes for block in schedule.blocks())
     halves = 2 if chip.scratchpad.double_buffering else 1
     return chip.cores * max(0, capacity - halves * working)
 
 
 def _fits(room: int | None, size: int) -> bool:
     return room is None or size <= room
-
-
-def _bytes(elements: int, bits: int) -> int:
-    return -(-elements * bits // _BITS_PER_BYTE)
 
 
 def _inputs(op: Op) -> tuple[str, ...]:
