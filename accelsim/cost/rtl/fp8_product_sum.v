@@ -28,13 +28,8 @@ module fp8_product_sum #(parameter X = 10) (
     wire [71:0] total = !minus ? (p_fixed + q_fixed)
                       : swap ? (q_fixed - p_fixed) : (p_fixed - q_fixed);
 
-    integer i;
-    reg [6:0] zeros;
-    always @* begin
-        zeros = 7'd72;
-        for (i = 0; i < 72; i = i + 1)
-            if (total[i]) zeros = 7'd71 - i;
-    end
+    wire [6:0] zeros;
+    leading_zeros #(.W(72), .K(7)) count (.word(total), .count(zeros));
     localparam signed [X-1:0] TOP = 71 - 39;
     assign sig = total << zeros;
     assign exp = TOP - $signed({{(X-7){1'b0}}, zeros});

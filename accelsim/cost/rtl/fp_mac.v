@@ -42,7 +42,7 @@ module fp_mac #(
             wire [E+M:0] product;
             fp_round #(.E(E), .M(M), .BIAS(BIAS), .SPECIALS(SPECIALS), .SATURATE(SATURATE),
                        .W(W), .X(X)) round (
-                .sign(p_sign), .exp(p_exp), .sig(padded[W+MA+MB+1 -: W]), .sticky(1'b0),
+                .sign(p_sign), .exp(p_exp), .sig(padded[W+MA+MB+1 -: W]),
                 .is_zero(p_zero), .is_inf(p_inf), .is_nan(p_nan), .code(product));
             fp_sum #(.E(E), .M(M), .BIAS(BIAS), .SPECIALS(SPECIALS), .SATURATE(SATURATE),
                      .X(X)) add (.a(acc), .b(product), .sum(sum));

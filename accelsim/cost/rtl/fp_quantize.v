@@ -23,6 +23,6 @@ module fp_quantize #(
     endgenerate
     fp_round #(.E(E), .M(M), .BIAS(BIAS), .SPECIALS(SPECIALS), .SATURATE(SATURATE),
                .W(W), .X(X)) round (
-        .sign(sign), .exp(exp), .sig(wide), .sticky(1'b0),
+        .sign(sign), .exp(exp), .sig(wide),
         .is_zero(is_zero), .is_inf(is_inf), .is_nan(is_nan), .code(code));
 endmodule

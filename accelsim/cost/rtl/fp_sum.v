@@ -11,7 +11,7 @@ module fp_sum #(
     wire b_sign, b_zero, b_inf, b_nan;
     wire signed [X-1:0] b_exp;
     wire [M:0] b_sig;
-    fp_unpack #(.E(E), .M(M), .BIAS(BIAS), .SPECIALS(SPECIALS), .X(X)) unpack (
+    fp_unpack #(.E(E), .M(M), .BIAS(BIAS), .SPECIALS(SPECIALS), .NORMALIZE(0), .X(X)) unpack (
         .code(b), .sign(b_sign), .exp(b_exp), .sig(b_sig),
         .is_zero(b_zero), .is_inf(b_inf), .is_nan(b_nan));
     fp_add #(.E(E), .M(M), .BIAS(BIAS), .SPECIALS(SPECIALS), .SATURATE(SATURATE),

@@ -1,7 +1,8 @@
 // Unpack a binary floating-point code into sign, exponent and normalised significand.
 //
 // The value of a finite non-zero code is (-1)^sign * sig * 2^(exp - M), where sig
-// has its leading one at bit M, also for subnormal codes.
+// has its leading one at bit M, also for subnormal codes. With NORMALIZE 0 those keep
+// their place instead: exp is that of the smallest normal number, bit M of sig is 0.
 //
 // SPECIALS: 0 none (all codes finite), 1 IEEE (top exponent holds infinity and NaN),
 //           2 all-ones code is the only NaN ("fn"), no infinity.
@@ -10,6 +11,7 @@ module fp_unpack #(
     parameter M = 2,
     parameter BIAS = 15,
     parameter SPECIALS = 1,
+    parameter NORMALIZE = 1,
     parameter X = 10                       // bits of the signed exponent
 ) (
     input  wire [E+M:0]        code,
@@ -31,20 +33,20 @@ module fp_unpack #(
                    : (SPECIALS == 2) ? (&field) && (&frac)
                    : 1'b0;
 
-    // Leading zeros of {0, frac}: how far a subnormal significand moves left.
-    integer i;
-    reg [X-1:0] shift;
-    always @* begin
-        shift = M;
-        for (i = 0; i < M; i = i + 1)
-            if (frac[i]) shift = M - i;
-    end
-
     localparam signed [X-1:0] BIAS_X = BIAS;
+    localparam signed [X-1:0] EMIN = 1 - BIAS;
     wire signed [X-1:0] field_x = $signed({{(X-E){1'b0}}, field});
-    wire signed [X-1:0] shift_x = $signed(shift);
-    wire [M:0] raw = {1'b0, frac};
-    assign sig = subnormal ? (raw << shift) : {1'b1, frac};
-    assign exp = subnormal ? ($signed({{(X-1){1'b0}}, 1'b1}) - BIAS_X - shift_x)
-                           : (field_x - BIAS_X);
+    generate
+        if (NORMALIZE != 0) begin : normal
+            // Leading zeros of {0, frac}: how far a subnormal significand moves left.
+            localparam K = (M < 4) ? 2 : (M < 8) ? 3 : (M < 16) ? 4 : (M < 32) ? 5 : 6;
+            wire [K-1:0] zeros;
+            leading_zeros #(.W(M + 1), .K(K)) count (.word({1'b0, frac}), .count(zeros));
+            assign sig = subnormal ? ({1'b0, frac} << zeros) : {1'b1, frac};
+            assign exp = subnormal ? (EMIN - $signed({{(X-K){1'b0}}, zeros})) : (field_x - BIAS_X);
+        end else begin : in_place
+            assign sig = {~subnormal, frac};
+            assign exp = subnormal ? EMIN : (field_x - BIAS_X);
+        end
+    endgenerate
 endmodule

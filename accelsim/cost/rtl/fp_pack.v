@@ -1,0 +1,52 @@
+// Round a number to the nearest code of a format, ties to even, and encode it.
+//
+// The number is (-1)^sign * (sig + sticky) * 2^(exp - (W - 1)), where sticky stands for a
+// positive amount below the last bit; exp >= 1 - BIAS, and bit W - 1 of sig is set unless
+// exp = 1 - BIAS, so that a subnormal lies on its grid already. W >= M + 3.
+// SATURATE: beyond the largest finite number, infinity included, give it, instead of
+// infinity (SPECIALS 1) or NaN (SPECIALS 2). NaN is always the one positive, quiet code.
+module fp_pack #(
+    parameter E = 6, parameter M = 9, parameter BIAS = 31,
+    parameter SPECIALS = 1, parameter SATURATE = 0,
+    parameter W = 14,
+    parameter X = 10
+) (
+    input  wire                sign,
+    input  wire signed [X-1:0] exp,
+    input  wire [W-1:0]        sig,
+    input  wire                sticky,
+    input  wire                is_zero, is_inf, is_nan,
+    output reg  [E+M:0]        code
+);
+    localparam signed [X-1:0] BIAS_X = BIAS;
+    localparam [E+M-1:0] ALL_ONES = {(E+M){1'b1}};
+    localparam [E+M-1:0] INF = {{E{1'b1}}, {M{1'b0}}};
+    localparam [E+M-1:0] NAN = (SPECIALS == 1) ? (INF | ({{(E+M-1){1'b0}}, 1'b1} << (M-1)))
+                                               : ALL_ONES;
+    localparam [E+M-1:0] MAX = (SPECIALS == 1) ? (INF - 1'b1)
+                             : (SPECIALS == 2) ? (ALL_ONES - 1'b1) : ALL_ONES;
+
+    wire [M:0] kept  = sig[W-1 -: M+1];
+    wire       guard = sig[W-2-M];
+    wire       rest  = (|sig[W-3-M:0]) | sticky;
+    wire       up    = guard & (rest | kept[0]);
+
+    // Exponent field and fraction as one integer: the leading one of a normal number adds
+    // one to the field, and a carry out of the fraction moves it on, which is right, also
+    // from the largest subnormal to the smallest normal.
+    wire [X-1:0]   field = exp + BIAS_X - 1'b1;
+    wire [X+M-1:0] base  = {field, {M{1'b0}}} + {{(X-1){1'b0}}, kept};
+    wire [X+M-1:0] sum   = base + {{(X+M-1){1'b0}}, up};
+    wire           over  = sum > {{X{1'b0}}, MAX};
+
+    always @* begin
+        if (is_nan)       code = {1'b0, (SPECIALS == 0) ? MAX : NAN};
+        else if (is_zero) code = {sign, {(E+M){1'b0}}};
+        else if (is_inf | over) begin
+            if (SATURATE != 0 || SPECIALS == 0) code = {sign, MAX};
+            else if (SPECIALS == 1)             code = {sign, INF};
+            else                                code = {1'b0, NAN};
+        end
+        else              code = {sign, sum[E+M-1:0]};
+    end
+endmodule
