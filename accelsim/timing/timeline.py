@@ -95,14 +95,16 @@ class OpTiming:
         Multiply-accumulates.
     peak_macs_per_cycle : int
         MACs per cycle of all cores at the op's rate; 0 for vector ops.
-    first_step, passes : int
-        `Step.index` of the first step and their number; 0 for vector ops.
+    passes : int
+        Stationary tile passes, the schedule's steps; 0 for vector ops.
     dram_read_bytes, dram_write_bytes : int
         Bytes moved, before rounding to bursts.
     link_bytes : int
         Bytes over the interconnect.
     fused_into : str
         Op on whose write-back this one rides; it then has no cycles of its own.
+    relative_intervals : tuple of Interval
+        When units were busy, counted from `start`; see `intervals`.
     """
 
     name: str
