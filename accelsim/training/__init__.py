@@ -1,1 +1,1 @@
-"""training."""
+"""Many steps: training a network with the arithmetic of a chip."""

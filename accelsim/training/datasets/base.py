@@ -1,0 +1,131 @@
+"""A labelled data set in memory, split in two, and how it becomes a network's input."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.errors import DataError, ShapeError
+from accelsim.workload.network import InputSpec
+
+#: Samples that one split may have; more is a mistaken file.
+MAX_SAMPLES = 10_000_000
+#: Largest level of a stored pixel.
+PIXEL_MAX = 255
+
+Float32Array = NDArray[np.float32]
+Labels = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Samples and what they are.
+
+    Parameters
+    ----------
+    x : array (samples, ...)
+        uint8 pixels, channels last, or numbers.
+    labels : int64 array (samples,)
+        Class of each sample.
+    """
+
+    x: NDArray[Any]
+    labels: Labels
+
+    def __post_init__(self) -> None:
+        if len(self.x) != len(self.labels):
+            raise DataError(f"{len(self.x)} samples have {len(self.labels)} labels.")
+        if not len(self.x):
+            raise DataError("A split without samples can neither be trained nor tested on.")
+        if len(self.x) > MAX_SAMPLES:
+            raise DataError(f"{len(self.x):,} samples; at most {MAX_SAMPLES:,} are read.")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def first(self, count: int | None) -> Split:
+        """Return the first `count` samples, or all where it is None or more than there are."""
+        return self if count is None else Split(self.x[:count], self.labels[:count])
+
+
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """What to train on, and what to test on.
+
+    Parameters
+    ----------
+    name, provenance : str
+        What it is, and where it was read from.
+    train, test : Split
+        Apart from each other.
+    classes : int
+        Labels are 0 to classes - 1.
+    """
+
+    name: str
+    provenance: str
+    train: Split
+    test: Split
+    classes: int
+
+    def __post_init__(self) -> None:
+        for split in (self.train, self.test):
+            lowest, highest = int(split.labels.min()), int(split.labels.max())
+            if lowest < 0 or highest >= self.classes:
+                raise DataError(
+                    f"{self.name}: labels go from {lowest} to {highest};"
+                    f" 0 to {self.classes - 1} are expected."
+                )
+
+
+#: Reads a data set from a folder that the user names, or from where it is installed.
+Reader = Callable[[Path | None], DataSet]
+
+
+def network_input(x: NDArray[Any], spec: InputSpec) -> Float32Array:
+    """Return samples as a network reads them: pixels from 0 to 1, then normalised per channel.
+
+    Parameters
+    ----------
+    x : array (samples, ...)
+        Pixels (uint8) or numbers with as many elements per sample as the input.
+    spec : InputSpec
+        Shape, `mean` and `std` of the network's input.
+
+    Raises
+    ------
+    ShapeError
+        If a sample does not have as many elements as the network reads.
+    """
+    if math.prod(x.shape[1:]) != math.prod(spec.shape):
+        raise ShapeError(
+            f"A sample has the shape {x.shape[1:]}; the network reads {tuple(spec.shape)}."
+        )
+    values = x.reshape(len(x), *spec.shape).astype(np.float32)
+    if x.dtype == np.uint8:
+        values /= np.float32(PIXEL_MAX)
+    if spec.mean is not None:
+        values -= np.asarray(spec.mean, dtype=np.float32)
+    if spec.std is not None:
+        values /= np.asarray(spec.std, dtype=np.float32)
+    return values
+
+
+def split_off(x: NDArray[Any], labels: NDArray[Any], *, every: int) -> tuple[Split, Split]:
+    """Return (train, test), where each `every`-th sample of each class is for the test.
+
+    So both splits hold the classes in the same proportions, whatever the order.
+    """
+    place = np.zeros(len(labels), dtype=np.int64)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        place[members] = np.arange(len(members))
+    is_test = place % every == every - 1
+    labels = labels.astype(np.int64)
+    return Split(x[~is_test], labels[~is_test]), Split(x[is_test], labels[is_test])
