@@ -1,0 +1,152 @@
+"""A trace as requests to the clock: all that the timing of one group of ops depends on.
+
+The event model and the closed forms answer the same requests, and one loop puts
+the answers one after the other; so they differ in nothing but the answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from accelsim.arch.chip import Chip
+from accelsim.schedule.schedule import Schedule
+from accelsim.schedule.traffic import (
+    OpGroup,
+    Place,
+    Transfer,
+    group_transfer,
+    op_groups,
+    place_tensors,
+    stored_outputs,
+)
+from accelsim.timing.timeline import CoreTiming, OpTiming, Timeline
+from accelsim.workload.ops import Gemm, VectorOp
+from accelsim.workload.trace import Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Everything of a group of ops that its timing depends on.
+
+    Parameters
+    ----------
+    group : OpGroup
+        The ops.
+    schedule : Schedule or None
+        Of the head, where it is a GEMM.
+    places : mapping from str to Place
+        Where the GEMM's operands are.
+    read, write : Transfer
+        What moves besides the GEMM's operands and partial sums.
+    port_bits : (int, int)
+        Bits that a vector op reads from and writes to the scratchpads.
+    """
+
+    group: OpGroup
+    schedule: Schedule | None
+    places: Mapping[str, Place]
+    read: Transfer
+    write: Transfer
+    port_bits: tuple[int, int]
+
+    @property
+    def key(self) -> Hashable:
+        """Return the same for two requests exactly if nothing that costs time differs."""
+        lanes = tuple((op.function, op.elements) for op in self.group.fused)
+        rest = (lanes, self.read, self.write, self.port_bits)
+        head = self.group.head
+        if isinstance(head, VectorOp):
+            return (head.function, head.elements, rest)
+        assert self.schedule is not None
+        operands = tuple(
+            (one.view, one.format.bits, self.places.get(one.tensor)) for one in (head.a, head.b)
+        )
+        shape = (head.groups, head.m, head.n, head.k)
+        widths = (head.out.format.bits, head.accumulator.outer.bits)
+        return (self.schedule.mapping, shape, operands, widths, rest)
+
+
+def timeline_of(
+    trace: Trace,
+    chip: Chip,
+    schedules: Mapping[str, Schedule],
+    answer: Callable[[Request], OpTiming],
+    *,
+    reuse_equal_ops: bool = True,
+) -> Timeline:
+    """Return the ops of a trace one after the other, each timed by `answer` from cycle 0.
+
+    Parameters
+    ----------
+    trace : Trace
+        Ops in order.
+    chip : Chip
+        The machine.
+    schedules : mapping from str to Schedule
+        One for every GEMM, by name.
+    answer : callable
+        Returns the timing of a group of ops alone.
+    reuse_equal_ops : bool
+        Ask once for requests with equal keys.
+
+    Raises
+    ------
+    KeyError
+        If a GEMM has no schedule.
+    """
+    groups = op_groups(trace.ops)
+    places = place_tensors(
+        groups, trace.tensors, outputs=trace.outputs, chip=chip, schedules=schedules
+    )
+    known: dict[Hashable, OpTiming] = {}
+    timings: list[OpTiming] = []
+    now = 0
+    for group, names in zip(groups, stored_outputs(groups, trace.outputs), strict=True):
+        request = _request(group, names, trace, places, schedules, chip)
+        timing = known.get(request.key) if reuse_equal_ops else None
+        if timing is None:
+            timing = known[request.key] = answer(request)
+        timing = replace(timing, name=group.head.name, start=now)
+        timings.append(timing)
+        now = timing.end
+        timings.extend(_ride(op, timing) for op in group.fused)
+    return Timeline(tuple(timings))
+
+
+def _request(
+    group: OpGroup,
+    stored: Sequence[str],
+    trace: Trace,
+    places: Mapping[str, Place],
+    schedules: Mapping[str, Schedule],
+    chip: Chip,
+) -> Request:
+    head = group.head
+    operands = (head.a.tensor, head.b.tensor) if isinstance(head, Gemm) else ()
+    others = [name for name in group.reads if name not in operands]
+    if isinstance(head, Gemm):
+        bits = (0, 0)
+    else:
+        bits = (
+            sum(8 * trace.tensors[name].stored_bytes for name in group.reads),
+            sum(8 * trace.tensors[name].stored_bytes for name in stored),
+        )
+    return Request(
+        group=group,
+        schedule=schedules[head.name] if isinstance(head, Gemm) else None,
+        places=places,
+        read=group_transfer(others, trace.tensors, places=places, cores=chip.cores),
+        write=group_transfer(stored, trace.tensors, places=places, cores=chip.cores),
+        port_bits=bits,
+    )
+
+
+def _ride(op: VectorOp, head: OpTiming) -> OpTiming:
+    """Return the timing of a fused op: none of its own, at the end of its group."""
+    return OpTiming(
+        name=op.name,
+        start=head.end,
+        cores=(CoreTiming(0, 0, 0, {}, 0),),
+        fused_into=head.name,
+    )
