@@ -66,10 +66,10 @@ def _restored(parameter: TraceParameter, tensor: Array, shape: tuple[int, ...]) 
             return taps.transpose(0, 4, 3, 1, 2).reshape(shape)
         case Preparation.LINEAR_WEIGHT:
             weight = tensor[0].T  # (out, in)
-            flattened_from = dict(parameter.attributes).get("flattened_from")
-            if flattened_from is None:
+            attributes: dict[str, Any] = dict(parameter.attributes)
+            if "flattened_from" not in attributes:
                 return weight
-            channels, height, width = flattened_from  # type: ignore[misc]
+            channels, height, width = attributes["flattened_from"]
             mapped = weight.reshape(shape[0], height, width, channels)
             return mapped.transpose(0, 3, 1, 2).reshape(shape)
         case other:

@@ -117,21 +117,3 @@ def learning_rate_at(settings: TrainingSettings, step: int, steps: int) -> float
     if settings.schedule is Schedule.COSINE:
         return rate * 0.5 * (1.0 + math.cos(math.pi * step / steps))
     return rate
-
-
-def step_settings(settings: TrainingSettings, step: int, steps: int) -> dict[str, list[float]]:
-    """Return the numbers that a step of the optimizer is given, by tensor name.
-
-    Adam's bias correction is (1 / (1 - beta1^t), 1 / (1 - beta2^t)) with t counted from 1.
-    """
-    rate = learning_rate_at(settings, step, steps)
-    common = {"learning_rate": [rate], "weight_decay": [settings.weight_decay]}
-    if settings.optimizer is Optimizer.SGD:
-        return {**common, "momentum": [settings.momentum]}
-    correction = [1.0 / (1.0 - beta ** (step + 1)) for beta in (settings.beta1, settings.beta2)]
-    return {
-        **common,
-        "beta1": [settings.beta1],
-        "beta2": [settings.beta2],
-        "bias_correction": correction,
-    }

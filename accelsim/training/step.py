@@ -1,0 +1,123 @@
+"""One step of training, and one test: the traces executed on the emulated chip."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.numerics.executor import execute
+from accelsim.numerics.initialize import BoundTensors, bind_tensors, he_parameters
+from accelsim.training.batches import batch_at
+from accelsim.training.datasets import network_input
+from accelsim.training.loss_scale import SMALLEST, LossScale
+from accelsim.training.parameters import network_parameters
+from accelsim.training.settings import learning_rate_at
+from accelsim.training.state import TrainingState
+from accelsim.training.task import Program, Programs, Task
+from accelsim.workload.loss import LABELS, LOSS
+from accelsim.workload.optimizer import FINITE
+from accelsim.workload.settings import step_settings
+
+Array = NDArray[np.floating[Any]]
+
+
+def first_state(task: Task, programs: Programs) -> TrainingState:
+    """Return the state before the first step: seeded He weights, nothing seen."""
+    parameters = he_parameters(task.workload.parameters, seed=task.settings.seed)
+    trace = programs.step.trace
+    tensors = BoundTensors(trace, parameters, {})
+    return TrainingState(
+        step=0,
+        tensors={parameter.tensor: tensors[parameter.tensor] for parameter in trace.parameters},
+        loss_scale=LossScale.first(task.recipe.loss_scaling),
+    )
+
+
+def advance(
+    task: Task, program: Program, state: TrainingState, *, threads: int = 1
+) -> TrainingState:
+    """Return the state after one more step.
+
+    Stochastic roundings are named by the seed and the step, so the result depends on
+    nothing but the state. A step whose gradients are not finite under a dynamic loss
+    scale changes nothing but the scale.
+    """
+    settings, trace = task.settings, program.trace
+    chosen = batch_at(settings.seed, state.step, samples=len(task.train), batch=settings.batch)
+    x = network_input(task.train.x[chosen], task.workload.input)
+    labels = task.train.labels[chosen]
+    given = {
+        "input": x,
+        LABELS: labels.astype(np.float32),
+        **_numbers(task, state),
+        **state.tensors,
+    }
+    run = execute(
+        trace, given,
+        schedules=program.orders, threads=threads, seed=settings.seed, step=state.step,
+        references=False,
+    )  # fmt: skip
+    logits, loss = run.tensors[trace.outputs[0]], float(run.tensors[LOSS][0])
+    is_finite = FINITE not in run.tensors or float(run.tensors[FINITE][0]) == 1.0
+    right = int(np.count_nonzero(logits.argmax(axis=-1) == labels))
+    scale = state.loss_scale.after(task.recipe.loss_scaling, is_finite=is_finite)
+    after = replace(
+        state,
+        step=state.step + 1,
+        loss_scale=scale,
+        tally=state.tally.plus(loss, right),
+    )
+    if not is_finite:
+        return replace(after, diverged_at=after.step if scale.factor < SMALLEST else None)
+    if not math.isfinite(loss):
+        return replace(after, diverged_at=after.step)
+    moved = {old: run.tensors[new] for old, new in trace.updates.items()}
+    return replace(after, tensors={**state.tensors, **moved}, updates=state.updates + 1)
+
+
+def _numbers(task: Task, state: TrainingState) -> dict[str, Array]:
+    """Return the learning rate and the other numbers that the next step is given."""
+    settings = task.settings
+    return dict(
+        step_settings(
+            settings.optimizer,
+            learning_rate=learning_rate_at(settings, state.step, task.steps),
+            momentum=settings.momentum,
+            betas=(settings.beta1, settings.beta2),
+            weight_decay=settings.weight_decay,
+            loss_scale=state.loss_scale.factor,
+            step=state.updates + 1,
+        )
+    )
+
+
+def trained_parameters(task: Task, program: Program, state: TrainingState) -> dict[str, Array]:
+    """Return the network's parameters in PyTorch's layout, as they are now."""
+    return network_parameters(program.trace.parameters, state.tensors, task.workload.parameters)
+
+
+def accuracy(
+    task: Task, program: Program, parameters: Mapping[str, Array], *, threads: int = 1
+) -> float:
+    """Return the share of the test samples whose largest output is that of their class.
+
+    A sample with a NaN among its outputs counts as wrong.
+    """
+    split, trace = task.test, program.trace
+    right = 0
+    for start in range(0, len(split), trace.batch):
+        part = np.arange(start, start + trace.batch) % len(split)
+        x = network_input(split.x[part], task.workload.input)
+        run = execute(
+            trace, bind_tensors(trace, parameters, x),
+            schedules=program.orders, threads=threads, seed=task.settings.seed, references=False,
+        )  # fmt: skip
+        is_right = run.output.argmax(axis=-1) == split.labels[part]
+        is_right &= ~np.isnan(run.output).any(axis=-1)
+        right += int(np.count_nonzero(is_right[: len(split) - start]))
+    return right / len(split)
