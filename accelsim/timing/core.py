@@ -20,13 +20,12 @@ from typing import Any, NamedTuple
 from simpy import Environment, Event
 
 from accelsim.schedule.traffic import Transfer
-from accelsim.timing import closed_forms as forms
 from accelsim.timing.arbiter import Service
 from accelsim.timing.channel import Channel
 from accelsim.timing.core_log import Arrival, CoreLog
 from accelsim.timing.dram import DramModel
 from accelsim.timing.interconnect import InterconnectModel, Route
-from accelsim.timing.mac_array import ArrayModel, Cycles, PassRun
+from accelsim.timing.mac_array import ArrayModel, Border, PassRun
 from accelsim.timing.timeline import StallCause, Unit
 
 #: Core and place in the order of its transfers.
@@ -75,43 +74,6 @@ class Result(NamedTuple):
     portion: Portion
     first: int
     last: int
-
-
-class Border(NamedTuple):
-    """Cycles around the border between a portion's passes and those before.
-
-    Parameters
-    ----------
-    gap : Cycles
-        From the start of the last pass before to that of the portion's first; the
-        first preload where nothing is before.
-    lead : int
-        From the operands' arrival to the first vector.
-    streaming, last : int
-        From the start of the last pass to its last vector, and to its last sum.
-    output : int
-        From the start of a pass that completes outputs to the first of them: with
-        k along the rows they leave one vector after the other, with k in time at
-        the end of the pass.
-    """
-
-    gap: Cycles
-    lead: int
-    streaming: int
-    last: int
-    output: int
-
-
-def _border(array: ArrayModel, before: PassRun | None, run: PassRun) -> Border:
-    lead, last = array.lead(run.first), array.last(run.last).total
-    streaming = last - array.form.depth - forms.accumulator_tail(array.form)
-    return Border(
-        gap=lead if before is None else array.gap(before.last, run.first),
-        lead=lead.total,
-        streaming=streaming,
-        last=last,
-        output=last - run.last.vectors if array.form.k_on_rows else streaming,
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +175,7 @@ class CoreModel:
             key = (id(before), id(run))
             border = known.get(key)
             if border is None:
-                border = known[key] = _border(array, before, run)
+                border = known[key] = array.border(before, run)
             first = log.late(start + border.gap.total, border.lead, arrival, slot)
             log.spend(border.gap)
             log.spend(run.span)

@@ -36,6 +36,31 @@ class Cycles(NamedTuple):
         return Cycles(*(mine + times * its for mine, its in zip(self, other, strict=True)))
 
 
+class Border(NamedTuple):
+    """Cycles around the border between a portion's passes and those before.
+
+    Parameters
+    ----------
+    gap : Cycles
+        From the start of the last pass before to that of the portion's first; the
+        first preload where nothing is before.
+    lead : int
+        From the operands' arrival to the first vector.
+    streaming, last : int
+        From the start of the last pass to its last vector, and to its last sum.
+    output : int
+        From the start of a pass that completes outputs to the first of them: with
+        k along the rows they leave one vector after the other, with k in time at
+        the end of the pass.
+    """
+
+    gap: Cycles
+    lead: int
+    streaming: int
+    last: int
+    output: int
+
+
 @dataclass(frozen=True, slots=True)
 class ArrayModel:
     """The array of a core while it runs one GEMM.
@@ -89,6 +114,18 @@ class ArrayModel:
         real = forms.last_pass(self.form, item)
         slow = max(0, self.port.stream_cycles(last) - forms.occupancy(self.form, item))
         return Cycles(plain, real - plain, slow)
+
+    def border(self, before: PassRun | None, run: PassRun) -> Border:
+        """Return the cycles around the start of `run`, directly after `before` if it is given."""
+        lead, last = self.lead(run.first), self.last(run.last).total
+        streaming = last - self.form.depth - forms.accumulator_tail(self.form)
+        return Border(
+            gap=lead if before is None else self.gap(before.last, run.first),
+            lead=lead.total,
+            streaming=streaming,
+            last=last,
+            output=last - run.last.vectors if self.form.k_on_rows else streaming,
+        )
 
     def run(self, pattern: PassPattern) -> PassRun:
         """Return the passes of a pattern as one run."""

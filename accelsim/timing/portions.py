@@ -85,8 +85,7 @@ def gemm_work(
     op = schedule.op
     extras = Extras(read, write, lane_work(fused, chip.vector_unit), op.groups * op.m * op.n)
     done = 0
-    per_core = -(-schedule.block_count // schedule.mapping.cores_used)
-    most = max(1, min(limit, MAX_PORTIONS // per_core))
+    most = most_portions(schedule, limit)
     portions: dict[int, list[Portion]] = {}
     models: dict[int, ArrayModel] = {}
     runs: dict[tuple[int, ...], PassRun] = {}
@@ -109,6 +108,12 @@ def gemm_work(
         core: _fallback(CoreWork(tuple(mine), models[core]), schedule.mapping)
         for core, mine in portions.items()
     }
+
+
+def most_portions(schedule: Schedule, limit: int) -> int:
+    """Return into how many portions a block may be cut, at most `limit`."""
+    per_core = -(-schedule.block_count // schedule.mapping.cores_used)
+    return max(1, min(limit, MAX_PORTIONS // per_core))
 
 
 def vector_op_work(
@@ -190,28 +195,40 @@ class Cut:
         return whole if at == 0 else Transfer()
 
 
+def cut_along(mapping: LoopNest, block: Block, limit: int) -> tuple[Dim | None, int]:
+    """Return the dimension along which a block is cut, and into how many parts.
+
+    It is that of the outermost pass loop of several tiles; None where there is none.
+    """
+    if limit > 1:
+        for loop in mapping.at(Level.PASS):
+            tiles = _tiles(mapping, block, loop.dim)
+            if tiles > 1:
+                return loop.dim, min(limit, tiles)
+    return None, 1
+
+
 def _cut(mapping: LoopNest, block: Block, limit: int) -> Cut:
     """Cut a block along its outermost pass loop of several tiles, at most `limit` parts."""
-    loops = (loop for loop in mapping.at(Level.PASS) if _tiles(mapping, block, loop.dim) > 1)
-    loop = next(loops, None)
-    if loop is None or limit == 1:
+    dim, count = cut_along(mapping, block, limit)
+    if dim is None:
         return Cut(None, (block,))
-    tiles = _tiles(mapping, block, loop.dim)
-    start, stop = block.range(loop.dim)
-    count = min(limit, tiles)
+    tile = mapping.tile(Level.PASS, dim) or 1
+    tiles = _tiles(mapping, block, dim)
+    start, stop = block.range(dim)
     parts = []
     for at in range(count):
-        first = start + tiles * at // count * loop.tile
-        last = min(stop, start + tiles * (at + 1) // count * loop.tile)
-        one = _narrowed(block, loop.dim, (first, last))
-        if loop.dim is Dim.K:
+        first = start + tiles * at // count * tile
+        last = min(stop, start + tiles * (at + 1) // count * tile)
+        one = _narrowed(block, dim, (first, last))
+        if dim is Dim.K:
             one = replace(
                 one,
                 first_k=block.first_k and at == 0,
                 last_k=block.last_k and at == count - 1,
             )
         parts.append(one)
-    return Cut(loop.dim, tuple(parts))
+    return Cut(dim, tuple(parts))
 
 
 def _gemm_portion(
