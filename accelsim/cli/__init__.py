@@ -17,6 +17,7 @@ from accelsim._version import __version__
 from accelsim.cli.explore import sweep
 from accelsim.cli.run import EXIT_CONDITION, compare, run
 from accelsim.cli.show import EXIT_INPUT, check, list_, schema, show
+from accelsim.cli.study import study
 from accelsim.errors import AccelsimError
 
 EXIT_FAILURE, EXIT_INTERRUPTED = 1, 130
@@ -61,5 +62,5 @@ def cli(traceback: bool) -> None:
     """Values, cycles, energy and area of a low-precision accelerator, from one schedule."""
 
 
-for _command in (run, compare, sweep, show, check, list_, schema):
+for _command in (run, compare, sweep, study, show, check, list_, schema):
     cli.add_command(_command)

@@ -6,6 +6,7 @@ import itertools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 from accelsim.errors import ConfigError, Problem
 
@@ -42,14 +43,25 @@ def parse_axis(text: str) -> Axis:
     """
     key, sign, values = (part.strip() for part in text.partition("="))
     if not sign or not key or not values:
-        _refuse(text, "Expected KEY=VALUES, such as arch.mac_array.rows=32,64,128.")
-    match = _RANGE.match(values)
-    found = _range(text, *match.groups()) if match else _split(values)
+        _refuse(f"--vary {text}", "Expected KEY=VALUES, such as arch.mac_array.rows=32,64,128.")
+    return Axis(key, parse_values(values, place=f"--vary {text}"))
+
+
+def parse_values(text: str, *, place: str) -> tuple[str, ...]:
+    """Read a list or a range as `parse_axis` does; `place` is where an error says it was.
+
+    Examples
+    --------
+    >>> parse_values("1:8:x2", place="--chunks")
+    ('1', '2', '4', '8')
+    """
+    match = _RANGE.match(text)
+    found = _range(place, *match.groups()) if match else _split(text)
     if len(set(found)) != len(found):
-        _refuse(text, "A value is listed twice.")
+        _refuse(place, "A value is listed twice.")
     if not all(found):
-        _refuse(text, "A value is empty.")
-    return Axis(key, found)
+        _refuse(place, "A value is empty.")
+    return found
 
 
 def grid(axes: Sequence[Axis]) -> tuple[tuple[str, ...], ...]:
@@ -63,7 +75,7 @@ def grid(axes: Sequence[Axis]) -> tuple[tuple[str, ...], ...]:
     keys = [axis.key for axis in axes]
     for key in keys:
         if keys.count(key) > 1:
-            _refuse(key, "The key is varied twice.")
+            _refuse(f"--vary {key}", "The key is varied twice.")
     count = 1
     for axis in axes:
         count *= len(axis.values)
@@ -84,10 +96,10 @@ def _split(values: str) -> tuple[str, ...]:
     return (*parts, values[start:].strip())
 
 
-def _range(text: str, first: str, last: str, kind: str, step: str) -> tuple[str, ...]:
+def _range(place: str, first: str, last: str, kind: str, step: str) -> tuple[str, ...]:
     low, high, by = int(first), int(last), int(step)
     if by < (2 if kind == "x" else 1) or high < low or (kind == "x" and low < 1):
-        _refuse(text, "The range has no end or no element.")
+        _refuse(place, "The range has no end or no element.")
     return tuple(str(value) for value in _count(low, high, by, geometric=kind == "x"))
 
 
@@ -100,5 +112,5 @@ def _count(low: int, high: int, by: int, *, geometric: bool) -> Iterable[int]:
         value = value * by if geometric else value + by
 
 
-def _refuse(text: str, message: str) -> None:
-    raise ConfigError(Problem(message, file=f"--vary {text}"))
+def _refuse(place: str, message: str) -> NoReturn:
+    raise ConfigError(Problem(message, file=place))

@@ -29,7 +29,7 @@ _UNITS = {
 def write_pareto_figure(result: SweepResult, path: Path) -> None:
     """Draw all points and the front in the first two metrics of a sweep."""
     x, y = result.metrics[:2]
-    figure = _figure()
+    figure = new_figure()
     axes = figure.subplots()
     feasible = [row for row in result.rows if row["status"] == "ok"]
     axes.scatter(
@@ -48,7 +48,7 @@ def write_pareto_figure(result: SweepResult, path: Path) -> None:
 
 def write_comparison_figure(comparison: Comparison, path: Path) -> None:
     """Draw stacked energy, stacked area and speed-up of every run."""
-    figure = _figure(width=12.0)
+    figure = new_figure(width=12.0)
     energy, area, speed = figure.subplots(1, 3)
     results = [row.result for row in comparison.rows]
     names = [f"{result.workload}\n{result.arch}" for result in results]
@@ -87,7 +87,8 @@ def save_figure(figure: Figure, path: Path) -> None:
     atomic_write(path, data.getvalue())
 
 
-def _figure(width: float = _INCHES[0], height: float = _INCHES[1]) -> Figure:
+def new_figure(width: float = _INCHES[0], height: float = _INCHES[1]) -> Figure:
+    """Return an empty figure of that size in inches."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
