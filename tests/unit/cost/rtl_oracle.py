@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 
-from accelsim.cost.rtl.netlist import has_elaborator
+from accelsim.cost.rtl import RtlUnit
+from accelsim.cost.rtl.netlist import Netlist, elaborate, has_elaborator
 from accelsim.cost.rtl.simulate import has_simulator
 from accelsim.formats import FloatFormat, get_format
 from accelsim.numerics import accumulate
@@ -13,6 +16,12 @@ from accelsim.precision import Accumulator, PairRule
 
 needs_iverilog = pytest.mark.skipif(not has_simulator(), reason="needs Icarus Verilog")
 needs_yosys = pytest.mark.skipif(not has_elaborator(), reason="needs Yosys")
+
+
+@cache
+def gates(unit: RtlUnit) -> Netlist:
+    """Return the gates of a unit; Yosys takes a second or more, so only once."""
+    return elaborate(unit)
 
 
 def values(codes, fmt: FloatFormat) -> np.ndarray:

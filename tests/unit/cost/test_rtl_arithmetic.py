@@ -6,19 +6,19 @@ holds the gates to the Verilog itself.
 
 from __future__ import annotations
 
-from functools import cache
 from itertools import product
 
 import numpy as np
 import pytest
 
-from accelsim.cost.rtl import RtlUnit, adder_unit, mac_unit, quantizer_unit
-from accelsim.cost.rtl.netlist import Netlist, elaborate, evaluate
+from accelsim.cost.rtl import adder_unit, mac_unit, quantizer_unit
+from accelsim.cost.rtl.netlist import evaluate
 from accelsim.formats import Overflow
 from tests.unit.cost.rtl_oracle import (
     codes,
     edge_codes,
     float_formats,
+    gates,
     near,
     needs_yosys,
     round_sum,
@@ -34,11 +34,6 @@ FP8_PAIRS = [
     ("fp8_e4m3fn", "fp8_e4m3fn"),
     ("fp8_e4m3fn", "fp8_e5m2"),
 ]
-
-
-@cache
-def gates(unit: RtlUnit) -> Netlist:
-    return elaborate(unit)
 
 
 def check(got: np.ndarray, expected: np.ndarray, *inputs: np.ndarray) -> None:

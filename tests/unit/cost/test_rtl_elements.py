@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from accelsim.cost.rtl import RtlUnit, mac_unit, two_rate_unit
-from accelsim.cost.rtl.netlist import Clocked, Netlist, elaborate, evaluate
+from accelsim.cost.rtl.netlist import Clocked, Netlist, evaluate
 from accelsim.formats import FloatFormat
 from accelsim.numerics import accumulate
 from accelsim.precision import Accumulator
@@ -14,6 +14,7 @@ from tests.unit.cost.rtl_oracle import (
     codes,
     edge_codes,
     float_formats,
+    gates,
     near,
     needs_yosys,
     round_sum,
@@ -29,7 +30,7 @@ COUNT = 6000
 
 @pytest.fixture(scope="module", params=[False, True], ids=["sequential", "fused"])
 def element(request) -> tuple[bool, Netlist]:
-    return request.param, elaborate(two_rate_unit(fused=request.param, registered=False))
+    return request.param, gates(two_rate_unit(fused=request.param, registered=False))
 
 
 def draw(fmt: FloatFormat, rng: np.random.Generator, count: int) -> np.ndarray:
@@ -125,4 +126,4 @@ def test_the_chunk_accumulator_is_the_emulators(chunk_unit, k, chunk) -> None:
 @pytest.fixture(scope="module")
 def chunk_unit() -> Netlist:
     unit: RtlUnit = mac_unit("fp_mac_chunk", "fp8_e5m2", "fp8_e5m2", "fp16_e6m9")
-    return elaborate(unit)
+    return gates(unit)
