@@ -88,7 +88,7 @@ def array_read_bytes(schedule: Schedule) -> int:
 
     Every pass reads the stored elements of its two tiles once, halo included.
     """
-    op, elements = schedule.op, [0, 0]
+    op, elements = schedule.stored_op, [0, 0]
     for block in schedule.blocks():
         m, n, k = (_pass_ranges(schedule, block, dim) for dim in (Dim.M, Dim.N, Dim.K))
         elements[0] += block.groups * len(n) * _touched(op.a.view, m, k)

@@ -1,7 +1,8 @@
 """A GEMM in the order of a schedule.
 
-A `ReductionOrder` says where chunks end, how many products enter one addition,
-and into which segments k is split across cores. The accumulator says what the
+A `ReductionOrder` says in which order the positions of k are visited, where chunks
+end, how many products enter one addition, and into which segments k is split across
+cores. The accumulator says what the
 additions are. This module brings the two together.
 """
 
@@ -19,6 +20,7 @@ from accelsim.formats.random_bits import StreamKey
 from accelsim.numerics.matmul import matmul
 from accelsim.numerics.vector_ops_arithmetic import Arithmetic
 from accelsim.precision import Accumulator, PairRule
+from accelsim.schedule.k_order import positions_in_order
 from accelsim.schedule.reduction_order import ReductionOrder
 
 Array = NDArray[np.floating[Any]]
@@ -76,6 +78,9 @@ def reduce_in_order(
         return multiply(a, b, accumulator)
     if order.k != a.shape[2]:
         raise ShapeError(f"The schedule orders {order.k} products; the operands have {a.shape[2]}.")
+    if order.nest:
+        places = positions_in_order(order.nest, order.k)
+        a, b = a[:, :, places], b[:, places, :]
     ordered = _in_chunks_of(accumulator, order)
     if len(order.segments) <= 1:
         return multiply(a, b, ordered)

@@ -38,7 +38,7 @@ def describe(schedule: Schedule) -> tuple[str, ...]:
         f"on {runner}: {_counted(mapping.cores_used, 'core')} of {schedule.cores},"
         f" {_counted(schedule.block_count, 'block')},"
         f" {_counted(schedule.pass_count, 'pass')},"
-        f" first block {working_set(op, first).total_bytes:,} bytes",
+        f" first block {working_set(schedule.stored_op, first).total_bytes:,} bytes",
         *_nest_lines(schedule),
         *_order_lines(schedule),
     )

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from accelsim.errors import MappingError
+from accelsim.formats import NumberFormat
+from accelsim.schedule.k_order import KNest
 
 
 class Dim(StrEnum):
@@ -47,6 +49,8 @@ class Stationary(StrEnum):
     WEIGHT = "weight"
     OUTPUT = "output"
     INPUT = "input"
+    #: Kernel rows in the elements, rows of activations past them.
+    ROW = "row"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +62,9 @@ class Loop:
 
     The spatial loops describe the machine, not the op: `count` of ROWS and COLS
     is the number of rows and columns that the array has, and `tile` the
-    positions that one of them serves (`k_per_pe` where k lies along the rows).
-    STREAM's `tile` is the positions that one streamed vector covers.
+    positions that one of them serves (`k_per_pe` where k lies along the rows, a
+    kernel row or an output row where those stay). STREAM's `tile` is the positions
+    that one streamed vector covers.
     """
 
     dim: Dim
@@ -89,6 +94,12 @@ class Mapping:
     fallback : bool
         True where the vector unit runs the GEMM because the array cannot; ROWS
         is then 1 and COLS the number of lanes.
+    k_nest : tuple of KLoop
+        Order in which the positions of k are added; empty for plain k order. Ranges
+        of k, here and in blocks and steps, are ranges of places in this order.
+    tree_format : NumberFormat or None
+        Format in which the sums of cores that divide k are added, by core number;
+        None where no CORE loop runs over k.
     """
 
     dataflow: str
@@ -97,6 +108,8 @@ class Mapping:
     k_per_pe: int
     chunk_size: int
     fallback: bool = False
+    k_nest: KNest = ()
+    tree_format: NumberFormat | None = None
 
     def find(self, level: Level, dim: Dim) -> Loop | None:
         """Return the loop over `dim` at `level`, or None where there is none."""
@@ -145,6 +158,20 @@ class Mapping:
     def k_on_rows(self) -> bool:
         """Whether k lies along the rows, so that partial sums travel down a column."""
         return self.only(Level.ROWS).dim is Dim.K
+
+    @property
+    def cycles_per_vector(self) -> int:
+        """Cycles of one streamed vector in one element: 1, or all products of an output row."""
+        if self.stationary is not Stationary.ROW:
+            return 1
+        return self.cycles_per_output * self.only(Level.COLS).tile
+
+    @property
+    def cycles_per_output(self) -> int:
+        """Cycles that an element spends on one output at a time: 1, or those of a kernel row."""
+        if self.stationary is not Stationary.ROW:
+            return 1
+        return -(-self.only(Level.ROWS).tile // self.k_per_pe)
 
     @property
     def cores_used(self) -> int:

@@ -126,7 +126,7 @@ def make_pass(mapping: Mapping, *, m: int, n: int, k: Range, total_k: int) -> Pa
         count=1,
         rows_used=used[0],
         cols_used=used[1],
-        vectors=used[2],
+        vectors=used[2] * mapping.cycles_per_vector,
         m=m,
         n=n,
         k=k[1] - k[0],

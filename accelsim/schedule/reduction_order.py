@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from accelsim.formats import NumberFormat
+from accelsim.schedule.k_order import KNest, covers, position_at, positions_in_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,9 @@ class ReductionOrder:
     tree_format : NumberFormat or None
         Format of the additions that combine the segments, in listed order; None
         for a single segment.
+    nest : tuple of KLoop
+        Loops over k in the order of the additions, outermost first; empty for plain
+        k order. Chunks, fused products and segments count positions in this order.
 
     Examples
     --------
@@ -46,6 +50,14 @@ class ReductionOrder:
     c1 = ((0 + p2) + p3)
     c2 = (0 + p4)
     sum = (((0 + c0) + c1) + c2)
+
+    The even positions of k first, then the odd ones:
+
+    >>> from accelsim.schedule.k_order import KLoop
+    >>> nest = (KLoop(2, 1), KLoop(2, 2))
+    >>> order = ReductionOrder(k=4, chunk_size=2, fused=1, segments=((0, 4),), nest=nest)
+    >>> order.additions()
+    ('c0 = ((0 + p0) + p2)', 'c1 = ((0 + p1) + p3)', 'sum = ((0 + c0) + c1)')
     """
 
     k: int
@@ -53,6 +65,7 @@ class ReductionOrder:
     fused: int
     segments: tuple[tuple[int, int], ...]
     tree_format: NumberFormat | None = None
+    nest: KNest = ()
 
     def __post_init__(self) -> None:
         """Refuse orders that leave products out or that do not say how segments meet."""
@@ -64,14 +77,18 @@ class ReductionOrder:
             raise ValueError(f"segments {self.segments} do not cover k = {self.k} in order")
         if (len(self.segments) > 1) != (self.tree_format is not None):
             raise ValueError("tree_format belongs to orders of several segments, and only to them")
+        if not covers(self.nest, self.k):
+            raise ValueError(f"the loops {self.nest} do not visit {self.k} positions once each")
 
     def positions(self) -> Iterator[int]:
         """Yield the k positions in the order in which their products are added."""
-        for start, stop in self.segments:
-            yield from range(start, stop)
+        yield from (int(k) for k in positions_in_order(self.nest, self.k))
 
     def chunks(self) -> tuple[tuple[int, int], ...]:
-        """Return the half-open range of every chunk, in order; none for k = 0."""
+        """Return the half-open range of every chunk, in order; none for k = 0.
+
+        Ranges of places in the order, which are positions of k in plain k order.
+        """
         return tuple(
             (first, min(first + self.chunk_size, stop))
             for start, stop in self.segments
@@ -106,7 +123,10 @@ class ReductionOrder:
 
     def _chunk_text(self, first: int, last: int, limit: int) -> str:
         addends = [
-            " + ".join(f"p{k}" for k in range(at, min(at + self.fused, last)))
+            " + ".join(
+                f"p{position_at(self.nest, place)}"
+                for place in range(at, min(at + self.fused, last))
+            )
             for at in range(first, last, self.fused)
         ]
         return _chain(addends, limit)

@@ -13,6 +13,7 @@ from itertools import product
 from math import prod
 
 from accelsim.precision import PairRule
+from accelsim.schedule.kernel_rows import in_order
 from accelsim.schedule.mapping import Dim, Level, Mapping
 from accelsim.schedule.passes import PassGroup, PassPattern, Range, merge_groups, pass_pattern
 from accelsim.schedule.reduction_order import ReductionOrder
@@ -218,7 +219,8 @@ class Schedule:
     def reduction_order(self) -> ReductionOrder:
         """Return the order in which the products of an output are added.
 
-        It is derived from the mapping and is the same for every output.
+        It is derived from the mapping and is the same for every output. Cores that
+        divide k each add a segment of it.
         """
         accumulator = self.op.accumulator
         fused = accumulator.pair_size if accumulator.pair is PairRule.FUSED else 1
@@ -226,8 +228,15 @@ class Schedule:
             k=self.op.k,
             chunk_size=self.mapping.chunk_size,
             fused=fused,
-            segments=((0, self.op.k),),
+            segments=_cut(self.mapping, Level.CORE, Dim.K, (0, self.op.k)),
+            tree_format=self.mapping.tree_format,
+            nest=self.mapping.k_nest,
         )
+
+    @property
+    def stored_op(self) -> Gemm:
+        """The op as memory sees it: its left operand with k in the order of the additions."""
+        return in_order(self.op, self.mapping.k_nest)
 
     def _core_ranges(self) -> Iterator[dict[Dim, Range]]:
         whole = {dim: (0, self._extent(dim)) for dim in Dim}

@@ -7,11 +7,19 @@ the GEMMs that the array cannot serve.
 
 from __future__ import annotations
 
+from functools import cache
+
+import numpy as np
+
 from accelsim.arch import AccumulatorCapability, Chip, OperandPair
 from accelsim.errors import UnknownNameError, UnsupportedError
+from accelsim.formats import NumberFormat, Rounding
 from accelsim.precision import AccumulationMethod, Accumulator, PairRule
 from accelsim.workload.ops import Gemm, VectorOp
 from accelsim.workload.vector_functions import VECTOR_FUNCTIONS
+
+#: Formats of up to this many bits are compared code by code.
+_CODES_TRIED_BITS = 16
 
 
 def select_pair(op: Gemm, chip: Chip) -> OperandPair:
@@ -53,20 +61,37 @@ def array_refusals(op: Gemm, chip: Chip) -> tuple[str, ...]:
 
 
 def vector_unit_refusals(op: Gemm, chip: Chip) -> tuple[str, ...]:
-    """Return why the vector unit cannot run `op` in the array's place; empty where it can."""
-    unit = chip.vector_unit
+    """Return why the vector unit cannot run `op` in the array's place; empty where it can.
+
+    Lanes read what one of their compute formats holds exactly, make products that are
+    exact or rounded to a compute format, and add them one after the other, each sum
+    rounded to nearest even.
+    """
+    unit, accumulator = chip.vector_unit, op.accumulator
     if not unit.gemm_fallback:
         return ("The chip has no fallback for GEMMs (vector_unit.gemm_fallback is false).",)
-    needed = (op.accumulator.inner, op.accumulator.outer)
     can = ", ".join(fmt.name for fmt in unit.formats)
     reasons = [
         f"The vector unit does not add in {fmt.name}. It computes in: {can}."
-        for fmt in dict.fromkeys(needed)
+        for fmt in dict.fromkeys((accumulator.inner, accumulator.outer))
         if fmt not in unit.formats
     ]
-    if op.accumulator.method is not AccumulationMethod.SEQUENTIAL:
+    reasons.extend(
+        f"The vector unit does not read {fmt.name}: no compute format holds it. It has: {can}."
+        for fmt in dict.fromkeys((op.a.format, op.b.format))
+        if not any(_holds(wide, fmt) for wide in unit.formats)
+    )
+    if accumulator.product is not None and accumulator.product not in unit.formats:
+        reasons.append(
+            f"The vector unit does not round products to {accumulator.product.name}."
+            f" It computes in: {can}."
+        )
+    roundings = {accumulator.rounding, accumulator.resolved_outer_rounding}
+    if roundings != {Rounding.NEAREST_EVEN}:
+        reasons.append("The vector unit rounds the sums of a GEMM to nearest even, nothing else.")
+    if accumulator.method is not AccumulationMethod.SEQUENTIAL:
         reasons.append("The vector unit adds one product after the other, nothing else.")
-    if op.accumulator.pair is PairRule.FUSED:
+    if accumulator.pair is PairRule.FUSED:
         reasons.append("The vector unit adds every product by itself (pair: sequential).")
     return tuple(reasons)
 
@@ -110,6 +135,18 @@ def vector_op_refusals(op: VectorOp, chip: Chip) -> tuple[str, ...]:
     return (
         f"The vector unit does not compute in {op.compute_format.name}. It computes in: {can}.",
     )
+
+
+@cache
+def _holds(wide: NumberFormat, narrow: NumberFormat) -> bool:
+    """Return whether every finite value of `narrow` is one of `wide`; unknown means no."""
+    if wide == narrow:
+        return True
+    if narrow.bits > _CODES_TRIED_BITS:
+        return False
+    values = narrow.decode(np.arange(2**narrow.bits, dtype=narrow.code_dtype))
+    finite = values[np.isfinite(values)]
+    return bool(np.array_equal(wide.quantize(finite), finite))
 
 
 def _find_pair(op: Gemm, chip: Chip) -> OperandPair | None:

@@ -290,7 +290,7 @@ def _spare_bytes(group: OpGroup, chip: Chip, schedules: Mapping[str, Schedule]) 
     if not isinstance(group.head, Gemm):
         return chip.cores * capacity
     schedule = schedules[group.head.name]
-    working = max(working_set(schedule.op, block).total_bytes for block in schedule.blocks())
+    working = max(working_set(schedule.stored_op, block).total_bytes for block in schedule.blocks())
     halves = 2 if chip.scratchpad.double_buffering else 1
     return chip.cores * max(0, capacity - halves * working)
 

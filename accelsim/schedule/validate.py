@@ -197,7 +197,7 @@ def _check_capacity(op: Gemm, chip: Chip, mapping: Mapping) -> None:
     schedule = Schedule(op=op, mapping=mapping, cores=chip.cores)
     if largest_tiles_bytes(schedule) <= bound:
         return
-    demand = max(working_set(op, block).total_bytes for block in schedule.blocks())
+    demand = max(working_set(schedule.stored_op, block).total_bytes for block in schedule.blocks())
     if demand > bound:
         raise capacity_error(op, chip, demand)
 

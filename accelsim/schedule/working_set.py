@@ -73,7 +73,7 @@ def largest_tiles_bytes(schedule: Schedule) -> int:
 
     Every tile is looked at, but not every block, so that many blocks cost little.
     """
-    op = schedule.op
+    op = schedule.stored_op
     m, n, k = (schedule.block_ranges(dim) for dim in (Dim.M, Dim.N, Dim.K))
     groups, rows, cols = (
         max(stop - start for start, stop in schedule.block_ranges(dim))

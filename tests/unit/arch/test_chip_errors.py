@@ -8,6 +8,8 @@ import pytest
 
 from accelsim.arch import load_chip
 from accelsim.errors import ConfigError
+from accelsim.files import ResourceKind, resource_path
+from accelsim.report.inventory import check_file
 
 PAIR = "{a: fp8_e5m2, b: bf16}"
 
@@ -60,3 +62,11 @@ def test_problem_of_a_file_has_its_line(tmp_path: Path) -> None:
         load_chip(file)
     (found,) = caught.value.problems
     assert (found.file, found.line, found.path) == (str(file), 4, "mac_array.rows")
+
+
+def test_check_finds_a_vector_function_that_does_not_exist(tmp_path: Path) -> None:
+    text = resource_path(ResourceKind.ARCH_CONFIGS, "fp8_chunk64").read_text()
+    path = tmp_path / "chip.yaml"
+    path.write_text(text.replace("softmax: 4", "softmx: 4"))
+    with pytest.raises(ConfigError, match=r"cycles_per_element\n.*'softmx'\. Did you mean softmax"):
+        check_file(path)

@@ -181,6 +181,33 @@ def test_lanes_add_one_product_after_the_other_and_nothing_else() -> None:
         make_schedule(gemm(FP16, FP16, pair=PairRule.FUSED, pair_size=2), chip)
 
 
+@pytest.mark.parametrize(
+    ("asked", "reason"),
+    [
+        ({"rounding": Rounding.TOWARD_ZERO}, "rounds the sums of a GEMM to nearest even"),
+        ({"outer_rounding": Rounding.STOCHASTIC}, "rounds the sums of a GEMM to nearest even"),
+        ({"product": get_format("bf16")}, "does not round products to bf16"),
+    ],
+)
+def test_lanes_refuse_roundings_that_they_do_not_have(asked: dict[str, Any], reason: str) -> None:
+    with pytest.raises(UnsupportedError, match=reason):
+        make_schedule(gemm(FP16, FP16, **asked), load_chip("fp8_only"))
+
+
+def test_lanes_read_what_their_formats_hold_exactly() -> None:
+    # bf16 has 8 exponent bits: fp32 holds it, fp16 (1,6,9) does not.
+    bf16, wide = get_format("bf16"), load_chip("fp8_only")
+    narrow = load_chip("fp8_only", [("vector_unit.formats", "[fp16_e6m9]")])
+    assert make_schedule(gemm(bf16, FP16), wide).mapping.fallback
+    assert make_schedule(gemm(E5M2, FP16), narrow).mapping.fallback
+    with pytest.raises(UnsupportedError, match=r"does not read bf16: no compute format holds it"):
+        make_schedule(gemm(bf16, FP16), narrow)
+
+
+def test_lanes_round_products_to_their_own_formats() -> None:
+    assert make_schedule(gemm(FP16, FP16, product=FP16), load_chip("fp8_only")).mapping.fallback
+
+
 def test_refusal_lists_the_formats_that_products_can_be_rounded_to() -> None:
     supports = "[{inner: fp16_e6m9, outer: fp16_e6m9, products: [fp16_e6m9]}]"
     chip = load_chip("fp8_chunk64", [("accumulator.supports", supports)])
