@@ -43,6 +43,7 @@ def execute(
     schedules: Mapping[str, Ordered] | None = None,
     threads: int = 1,
     seed: int = 0,
+    step: int = 0,
     sample: int | None = None,
     references: bool = True,
     keep: Collection[str] = (),
@@ -62,6 +63,8 @@ def execute(
         Never changes a bit.
     seed : int
         Names the random bits of stochastic roundings, and the sampled rows.
+    step : int
+        Training step; names them too.
     sample : int, optional
         Rows per GEMM that go through the real accumulator; None for all.
     references : bool
@@ -101,7 +104,7 @@ def execute(
     wanted = sorted({*trace.outputs, *keep})
     records = []
     for index, (op, ended) in enumerate(zip(trace.ops, last_uses(trace.ops), strict=True)):
-        records.append(machine.run(op, StreamKey(seed=seed, op=index)))
+        records.append(machine.run(op, StreamKey(seed=seed, step=step, op=index)))
         machine.release(ended.difference(wanted))
     for name in wanted:
         machine.load(name)

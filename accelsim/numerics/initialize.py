@@ -187,18 +187,22 @@ class BoundTensors(Mapping[str, Array]):
 
 
 def bind_tensors(
-    trace: Trace, parameters: Mapping[str, NDArray[Any]], x: Array
+    trace: Trace,
+    parameters: Mapping[str, NDArray[Any]],
+    x: Array,
+    *,
+    more: Mapping[str, Array] | None = None,
 ) -> Mapping[str, Array]:
     """Return what `accelsim.numerics.executor.execute` needs besides the trace.
 
     Parameters
     ----------
     trace : Trace
-        With one input.
     parameters : mapping from str to array
         The workload's parameters by full name, in PyTorch's layout.
     x : array (batch, ...)
-        The trace's input, channels last.
+        The trace's first input, channels last.
+    more : mapping from str to array, optional
+        Its other inputs, and parameters that are not to be made from `parameters`.
     """
-    (name,) = trace.inputs
-    return BoundTensors(trace, parameters, {name: x})
+    return BoundTensors(trace, parameters, {trace.inputs[0]: x, **(more or {})})

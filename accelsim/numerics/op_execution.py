@@ -7,7 +7,7 @@ what it stands for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,10 +28,12 @@ from accelsim.numerics.lifetimes import operand_names, result_names
 from accelsim.numerics.reduction import Ordered, reduce_in_order
 from accelsim.numerics.references import as_float64, local_vector_op, reference_gemm, total_op
 from accelsim.numerics.storage import load_input, load_parameter, store_tensor
+from accelsim.numerics.update_ops import compute_update
 from accelsim.numerics.vector_ops_arithmetic import Arithmetic
 from accelsim.numerics.vector_ops_dispatch import compute_vector_op, store_scale
 from accelsim.workload.ops import Gemm, Op, VectorOp
 from accelsim.workload.trace import Trace
+from accelsim.workload.training_functions import UPDATE_FUNCTIONS
 
 Array = NDArray[np.floating[Any]]
 #: Rows of a GEMM, as an index.
@@ -155,6 +157,8 @@ class Machine:
         inputs = [self.stored[name] for name in op.inputs]
         name = op.outputs[0]
         fmt = self._trace.tensors[name].format
+        if op.function in UPDATE_FUNCTIONS:
+            return self._update(op, inputs, key)
         result = compute_vector_op(op, inputs, Arithmetic(op.compute_format))
         scale = store_scale(op, inputs[0], fmt)
         if scale is not None:
@@ -171,6 +175,22 @@ class Machine:
             count_events(values, local, fmt),
             error_local=measure(values, local, fmt),
             error_total=self._total_error(op, values, 1.0 if scale is None else scale),
+        )
+
+    def _update(self, op: VectorOp, inputs: Sequence[Array], key: StreamKey) -> Record:
+        """Execute an update, which is rounded once, straight to its stored format."""
+        name = op.outputs[0]
+        fmt = self._trace.tensors[name].format
+        values = compute_update(op, inputs, fmt, key)
+        self.stored[name] = values
+        if not self._options.references:
+            return Record(op.name, count_events(values, values, fmt))
+        local = local_vector_op(op, inputs, fmt)[0]
+        return Record(
+            op.name,
+            count_events(values, local, fmt),
+            error_local=measure(values, local, fmt),
+            error_total=self._total_error(op, values, 1.0),
         )
 
     def _local_error(

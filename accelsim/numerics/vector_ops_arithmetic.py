@@ -178,6 +178,23 @@ class Arithmetic:
         with np.errstate(all="ignore"):
             return self.enter(np.exp(np.asarray(x, dtype=np.float64)))
 
+    def log(self, x: Array) -> Array:
+        """Return round(log x), from a float64 logarithm; -infinity at 0, NaN below.
+
+        The last bit may be off as in `exp`.
+        """
+        with np.errstate(all="ignore"):
+            return self.enter(np.log(np.asarray(x, dtype=np.float64)))
+
+    def sqrt(self, x: Array) -> Array:
+        """Return round(sqrt x); NaN below 0.
+
+        A float64 root of at most 26 significant bits is never so near a rounding
+        boundary that its own rounding matters (Figueroa 1995).
+        """
+        with np.errstate(all="ignore"):
+            return self.enter(np.sqrt(np.asarray(x, dtype=np.float64)))
+
     def sum(self, x: Array) -> Array:
         """Return the sum over axis 0, in index order from +0, rounded after each addition.
 

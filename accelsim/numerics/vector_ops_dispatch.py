@@ -20,6 +20,7 @@ from accelsim.formats import NumberFormat
 from accelsim.numerics import vector_ops as elementwise
 from accelsim.numerics import vector_ops_reductions as reductions
 from accelsim.numerics.vector_ops_arithmetic import Arithmetic
+from accelsim.numerics.vector_ops_training import TRAINING
 from accelsim.precision.scaling import amax_scale
 from accelsim.workload.ops import Attribute, VectorOp
 
@@ -65,20 +66,6 @@ def store_scale(op: VectorOp, x: Array, fmt: NumberFormat) -> float | None:
     )
 
 
-def _window(attributes: Attributes) -> reductions.Window:
-    return reductions.Window(
-        kernel=_pair(attributes["kernel"]),
-        stride=_pair(attributes["stride"]),
-        padding=_pair(attributes.get("padding", (0, 0))),
-        dilation=_pair(attributes.get("dilation", (1, 1))),
-    )
-
-
-def _pair(value: Attribute) -> tuple[int, int]:
-    assert isinstance(value, tuple), "a lowered window names both directions"
-    return int(value[0]), int(value[1])
-
-
 def _integer(value: Attribute) -> int:
     assert isinstance(value, int), "a lowered margin is a whole number"
     return value
@@ -97,12 +84,14 @@ def _relu(inputs: Sequence[Array], _attributes: Attributes, _arithmetic: Arithme
 
 
 def _max_pool(inputs: Sequence[Array], attributes: Attributes, _arithmetic: Arithmetic) -> Array:
-    return reductions.max_pool(inputs[0], _window(attributes))
+    return reductions.max_pool(inputs[0], reductions.attribute_window(attributes))
 
 
 def _avg_pool(inputs: Sequence[Array], attributes: Attributes, arithmetic: Arithmetic) -> Array:
     count_pad = bool(attributes.get("count_include_pad", True))
-    return reductions.avg_pool(inputs[0], _window(attributes), arithmetic, count_pad=count_pad)
+    return reductions.avg_pool(
+        inputs[0], reductions.attribute_window(attributes), arithmetic, count_pad=count_pad
+    )
 
 
 def _global_avg_pool(
@@ -135,5 +124,6 @@ _FUNCTIONS: Mapping[str, Function] = MappingProxyType(
         "softmax": _softmax,
         "store": _store,
         "unscale": _unscale,
+        **TRAINING,
     }
 )

@@ -6,7 +6,7 @@ positions of the window or of the reduced axis; everything else is vectorised.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.numerics.vector_ops_arithmetic import Arithmetic
+from accelsim.workload.ops import Attribute
 
 Array = NDArray[np.floating[Any]]
 
@@ -54,6 +55,22 @@ class Window:
                 yield padded[:, rows, columns, :]
 
 
+def attribute_window(attributes: Mapping[str, Attribute]) -> Window:
+    """Return the window that the attributes of a lowered pooling op describe."""
+    return Window(
+        kernel=attribute_pair(attributes["kernel"]),
+        stride=attribute_pair(attributes["stride"]),
+        padding=attribute_pair(attributes.get("padding", (0, 0))),
+        dilation=attribute_pair(attributes.get("dilation", (1, 1))),
+    )
+
+
+def attribute_pair(value: Attribute) -> tuple[int, int]:
+    """Return the two whole numbers that an attribute of a lowered op holds."""
+    assert isinstance(value, tuple), "a lowered window names both directions"
+    return int(value[0]), int(value[1])
+
+
 def max_pool(x: Array, window: Window) -> Array:
     """Return the largest element of every window; exact.
 
@@ -86,12 +103,12 @@ def avg_pool(x: Array, window: Window, arithmetic: Arithmetic, *, count_pad: boo
     total = next(views) + 0.0  # a sum starts from +0, so -0 becomes +0
     for view in views:
         total = arithmetic.add(total, view)
-    counts = _counts(x.shape[1:3], window, count_pad)
+    counts = window_counts(x.shape[1:3], window, count_pad)
     return arithmetic.divide_by_count(total, counts[:, :, None])
 
 
-def _counts(extents: tuple[int, ...], window: Window, count_pad: bool) -> NDArray[np.int64]:
-    """Return the divisor of every window, (out_height, out_width)."""
+def window_counts(extents: tuple[int, ...], window: Window, count_pad: bool) -> NDArray[np.int64]:
+    """Return the divisor of every window's mean, (out_height, out_width)."""
     axes = []
     for axis, extent in enumerate(extents):
         pad = window.padding[axis]

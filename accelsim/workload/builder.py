@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from accelsim.errors import ShapeError
-from accelsim.formats import NumberFormat, get_format
+from accelsim.formats import NumberFormat, Overflow, Rounding, get_format
 from accelsim.precision.recipe import Recipe
 from accelsim.workload.ops import Attribute, Gemm, Op, Phase, Role, TensorInfo, VectorOp
 from accelsim.workload.parameters import Preparation, TraceParameter
@@ -49,15 +49,28 @@ class TraceBuilder:
         Which number goes where.
     batch : int
         Samples at once.
+    training : bool
+        Weights and parameters are master copies that learn, and a GEMM's weight is
+        stored from its master.
     ops, tensors, parameters
         What the finished trace will hold.
+    learned : list of str
+        Tensors that learn, in the order in which they were declared.
+    gradients : dict from str to str
+        Their gradients.
+    updates : dict from str to str
+        What takes the place of a parameter in the next training step.
     """
 
     recipe: Recipe
     batch: int
+    training: bool = False
     ops: list[Op] = field(default_factory=list)
     tensors: dict[str, TensorInfo] = field(default_factory=dict)
     parameters: list[TraceParameter] = field(default_factory=list)
+    learned: list[str] = field(default_factory=list)
+    gradients: dict[str, str] = field(default_factory=dict)
+    updates: dict[str, str] = field(default_factory=dict)
     _stored: dict[tuple[str, NumberFormat, bool], StoredOperand] = field(default_factory=dict)
     _write_back: str | None = None
 
@@ -88,8 +101,13 @@ class TraceBuilder:
         compute_format: NumberFormat,
         phase: Phase = Phase.FORWARD,
         attributes: Attributes = (),
+        rounding: Rounding | None = None,
+        overflow: Overflow | None = None,
     ) -> str:
-        """Append a vector op with one output and return the output's name."""
+        """Append a vector op with one output and return the output's name.
+
+        `rounding` is the recipe's for vector ops where it is None.
+        """
         entry = VECTOR_FUNCTIONS[function]
         fused = entry.elementwise and self._write_back in inputs
         self.ops.append(
@@ -104,7 +122,8 @@ class TraceBuilder:
                     self.tensors[inputs[0]].shape, output.shape, dict(attributes)
                 ),
                 compute_format=compute_format,
-                rounding=self.recipe.vector.rounding,
+                rounding=rounding or self.recipe.vector.rounding,
+                overflow=overflow,
                 attributes=tuple(sorted(attributes)),
                 fused=fused,
             )
@@ -139,9 +158,24 @@ class TraceBuilder:
         return self._stored[key]
 
     def weight(
-        self, source: WeightSource, shape: tuple[int, ...], fmt: NumberFormat, *, scaled: bool
+        self,
+        source: WeightSource,
+        shape: tuple[int, ...],
+        fmt: NumberFormat,
+        *,
+        scaled: bool,
+        layer: str,
     ) -> StoredOperand:
-        """Declare a weight that is made when the weights are loaded."""
+        """Declare a weight that is made when the weights are loaded.
+
+        In training that is its master copy, and the operand is stored from it.
+        """
+        if self.training:
+            master = TensorInfo(source.tensor, shape, Role.WEIGHT, self.recipe.update.master)
+            self.learn(master, TraceParameter(
+                source.tensor, source.preparation, source.sources, source.attributes
+            ))  # fmt: skip
+            return self.store(source.tensor, fmt, scaled=scaled, layer=layer)
         name = self.tensor(TensorInfo(source.tensor, shape, Role.WEIGHT, fmt))
         scale = self._declare_scale(name) if scaled else None
         scaling = self.recipe.scaling
@@ -157,6 +191,12 @@ class TraceBuilder:
             )
         )
         return StoredOperand(name, fmt, scale)
+
+    def learn(self, info: TensorInfo, parameter: TraceParameter) -> str:
+        """Declare a tensor that training changes and return its name."""
+        self.parameters.append(parameter)
+        self.learned.append(self.tensor(info))
+        return info.name
 
     def _declare_scale(self, values: str) -> str:
         return self.tensor(TensorInfo(f"{values}:scale", (1,), Role.SCALE, get_format("fp32")))

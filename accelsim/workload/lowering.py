@@ -1,24 +1,19 @@
-"""From a network and a recipe to the trace: every cast and every rounding explicit.
-
-Each layer is lowered in order. As soon as a layer's output is finished, it is
-stored in the operand format of every GEMM that will read it, once a format, so
-that this store can work on the write-back; vector ops that read the output later
-(residual adds, pooling) read the copy in the recipe's storage format.
-"""
+"""From a network and a recipe to the trace: every cast and every rounding explicit."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 
 from accelsim.errors import ConfigError
-from accelsim.precision.recipe import GemmRule, Recipe
+from accelsim.precision.recipe import Recipe
 from accelsim.workload.builder import TraceBuilder
-from accelsim.workload.graph import INPUT, Graph, Node
-from accelsim.workload.layers import BatchNorm2d
-from accelsim.workload.network import InputKind, Workload
-from accelsim.workload.ops import Role, TensorInfo
-from accelsim.workload.scope import LayerScope
+from accelsim.workload.forward import lower_forward
+from accelsim.workload.graph import INPUT
+from accelsim.workload.loss import Loss
+from accelsim.workload.network import Workload
+from accelsim.workload.optimizer import Optimizer
 from accelsim.workload.trace import Trace
+from accelsim.workload.training import lower_training
 
 #: Samples at once beyond which a batch is a typing error.
 MAX_BATCH = 2**20
@@ -29,6 +24,8 @@ class RunPhase(StrEnum):
 
     #: The forward pass alone.
     INFERENCE = "inference"
+    #: A step of training: forward, errors, gradients, update of the weights.
+    TRAINING = "training"
 
 
 def lower(
@@ -37,6 +34,8 @@ def lower(
     *,
     batch: int = 1,
     phase: RunPhase | str = RunPhase.INFERENCE,
+    optimizer: Optimizer | str = Optimizer.SGD,
+    loss: Loss | str = Loss.CROSS_ENTROPY,
 ) -> Trace:
     """Lower a network to the trace of what a chip does.
 
@@ -49,7 +48,11 @@ def lower(
     batch : int
         Samples at once, 1 to `MAX_BATCH`.
     phase : RunPhase or str
-        ``inference``.
+        ``inference`` or ``training``; for the latter see `accelsim.workload.training`.
+    optimizer : Optimizer or str
+        ``sgd`` or ``adam``; training only.
+    loss : Loss or str
+        ``cross_entropy`` or ``squared_error`` of the network's first output; training only.
 
     Returns
     -------
@@ -73,11 +76,12 @@ def lower(
     known = [choice.value for choice in RunPhase]
     if phase not in known:
         raise ConfigError(f"The phase is {phase!r}; it must be one of: {', '.join(known)}.")
+    if phase == RunPhase.TRAINING:
+        return lower_training(
+            workload, recipe, batch=batch, optimizer=Optimizer(optimizer), loss=Loss(loss)
+        )
     builder = TraceBuilder(recipe, batch)
-    builder.tensor(
-        TensorInfo(INPUT, (batch, *workload.input.shape), Role.ACTIVATION, recipe.storage_format)
-    )
-    produced = _lower_forward(workload, builder)
+    produced = lower_forward(workload, builder)
     return Trace(
         workload=workload.name,
         recipe=recipe.name,
@@ -89,84 +93,3 @@ def lower(
         parameters=tuple(builder.parameters),
         outputs=tuple(produced[name] for name in workload.output_names),
     )
-
-
-def _lower_forward(workload: Workload, builder: TraceBuilder) -> dict[str, str]:
-    """Emit every layer's forward ops; return the tensor of every layer's output."""
-    graph = workload.graph
-    rules = _gemm_rules(workload, builder.recipe)
-    produced = {INPUT: INPUT}
-    _store_for_readers(INPUT, produced, graph, rules, builder)
-    for node in graph.nodes:
-        scope = _scope(node, produced, graph, rules, builder)
-        produced[node.name] = node.layer.lower_forward(scope)
-        if not graph.is_alias(node):
-            _store_for_readers(node.name, produced, graph, rules, builder)
-    return produced
-
-
-def _gemm_rules(workload: Workload, recipe: Recipe) -> dict[str, GemmRule]:
-    """Return what the recipe asks of every layer, exceptions applied."""
-    graph = workload.graph
-    spec = workload.input
-    has_exception = spec.kind is InputKind.IMAGE and spec.first_layer_exception
-    readers = {node.name for node in graph.effective_readers(INPUT)} if has_exception else set()
-    with_gemm = [node.name for node in graph.nodes if node.layer.feeds_gemm]
-    last = with_gemm[-1] if with_gemm else None
-    return {
-        node.name: recipe.gemm_rule(reads_image=node.name in readers, is_last=node.name == last)
-        for node in graph.nodes
-    }
-
-
-def _scope(
-    node: Node,
-    produced: dict[str, str],
-    graph: Graph,
-    rules: dict[str, GemmRule],
-    builder: TraceBuilder,
-) -> LayerScope:
-    """Return a layer's view of the trace in the making."""
-    folding = [norm for norm, conv in graph.folded.items() if conv == node.name]
-    norms = [other for other in graph.nodes if other.name in folding]
-    return LayerScope(
-        builder=builder,
-        name=node.name,
-        inputs=tuple(produced[name] for name in node.inputs),
-        input_shapes=node.input_shapes,
-        output_shape=node.output_shape,
-        rule=rules[node.name],
-        continues=_continues(node, graph),
-        is_folded=node.name in graph.folded,
-        folds=next(
-            ((norm.name, norm.layer.eps) for norm in norms if isinstance(norm.layer, BatchNorm2d)),
-            None,
-        ),
-    )
-
-
-def _continues(node: Node, graph: Graph) -> bool:
-    """Return whether the output is no result and only the next layer reads it, element-wise."""
-    readers = graph.effective_readers(node.name)
-    following = graph.next_computing(node)
-    return (
-        node.name not in graph.outputs
-        and len(readers) == 1
-        and following is not None
-        and readers[0].name == following.name
-        and following.layer.elementwise
-    )
-
-
-def _store_for_readers(
-    name: str,
-    produced: dict[str, str],
-    graph: Graph,
-    rules: dict[str, GemmRule],
-    builder: TraceBuilder,
-) -> None:
-    """Store a finished tensor in the operand format of every GEMM that reads it."""
-    for reader in graph.effective_readers(name):
-        if reader.layer.feeds_gemm:
-            rule = rules[reader.name]
-            builder.store(produced[name], rule.operands.activation, scaled=rule.scaled, layer=name)

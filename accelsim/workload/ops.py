@@ -42,6 +42,10 @@ class Role(StrEnum):
     STATE = "state"
     #: Per-tensor scale of a scaled format; one element.
     SCALE = "scale"
+    #: What the network should have said: class numbers, or target values.
+    LABEL = "label"
+    #: A number that each training step is given, such as the learning rate; one element.
+    SETTING = "setting"
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,8 @@ class Preparation(StrEnum):
 
     #: (p): p itself.
     COPY = "copy"
+    #: (): zeros, of the attribute ``shape``.
+    ZEROS = "zeros"
     #: (p): p once for each of ``batch`` samples.
     BROADCAST = "broadcast"
     #: (weight): (out, in / groups, ky, kx) becomes (groups, (ky, kx, in), out / groups).
@@ -105,7 +107,7 @@ class TraceParameter:
     sources : tuple of str
         Full names of the workload's parameters that it is made of.
     attributes : tuple of (name, value)
-        ``batch``, ``groups``, ``eps`` or ``flattened_from``, as the preparation needs.
+        ``batch``, ``groups``, ``eps``, ``shape`` or ``flattened_from``, as the preparation needs.
     scale : str or None
         Name of the one-element tensor that receives the scale of a scaled tensor.
     power_of_two, margin
@@ -156,6 +158,10 @@ def prepare_parameter(
 
 def _copy(_parameter: TraceParameter, sources: Sequence[Float64Array]) -> Float64Array:
     return sources[0]
+
+
+def _zeros(parameter: TraceParameter, _sources: Sequence[Float64Array]) -> Float64Array:
+    return np.zeros(parameter.attribute("shape"))
 
 
 def _broadcast(parameter: TraceParameter, sources: Sequence[Float64Array]) -> Float64Array:
@@ -218,6 +224,7 @@ _PREPARATIONS: Mapping[
 ] = MappingProxyType(
     {
         Preparation.COPY: _copy,
+        Preparation.ZEROS: _zeros,
         Preparation.BROADCAST: _broadcast,
         Preparation.CONV_WEIGHT: _conv_weight,
         Preparation.FOLDED_CONV_WEIGHT: _folded_conv_weight,

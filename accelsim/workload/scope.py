@@ -123,16 +123,19 @@ class LayerScope:
     ) -> str:
         """Declare a channel-wise parameter in the vector format and return its tensor.
 
-        `sources` are names within the layer, or full names where they have a dot.
+        `sources` are names within the layer, or full names where they have a dot. In
+        training it is stored from its master copy.
         """
         full = tuple(name if "." in name else f"{self.name}.{name}" for name in sources)
-        shape = (self.output_shape[-1],)
+        name, shape = f"{self.name}.{local_name}", (self.output_shape[-1],)
         fmt = self.recipe.vector.compute
-        tensor = self.builder.tensor(
-            TensorInfo(f"{self.name}.{local_name}", shape, Role.PARAMETER, fmt)
-        )
-        self.builder.parameters.append(TraceParameter(tensor, preparation, full, attributes))
-        return tensor
+        parameter = TraceParameter(name, preparation, full, attributes)
+        if self.builder.training:
+            master = TensorInfo(name, shape, Role.PARAMETER, self.recipe.update.master)
+            self.builder.learn(master, parameter)
+            return self.builder.store(name, fmt, scaled=False, layer=self.name).tensor
+        self.builder.parameters.append(parameter)
+        return self.builder.tensor(TensorInfo(name, shape, Role.PARAMETER, fmt))
 
     def convolution_parameters(self, *, groups: int, bias: bool) -> tuple[WeightSource, str | None]:
         """Return the weight, and the tensor of the bias if there is one, batch norm folded in."""
@@ -191,7 +194,9 @@ class LayerScope:
         a = self.builder.store(
             self.inputs[0], rule.operands.activation, scaled=rule.scaled, layer=self.name
         )
-        b = self.builder.weight(weight, weight_shape, rule.operands.weight, scaled=rule.scaled)
+        b = self.builder.weight(
+            weight, weight_shape, rule.operands.weight, scaled=rule.scaled, layer=self.name
+        )
         is_bare = bias is None and not rule.scaled
         needs_storing = is_bare and not self.continues and rule.output != storage
         current = self._gemm(

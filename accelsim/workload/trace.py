@@ -7,7 +7,7 @@ model prices it, all from the same objects. It knows no chip.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from accelsim.workload.ops import Gemm, Op, TensorInfo, VectorOp
@@ -36,6 +36,9 @@ class Trace:
         Tensors that are made from the weights when they are loaded.
     outputs : tuple of str
         Tensors that are the result.
+    updates : mapping from str to str
+        Which output takes the place of which parameter in the next training step:
+        weights, the optimizer's state, running statistics. Empty for inference.
     """
 
     workload: str
@@ -47,6 +50,7 @@ class Trace:
     inputs: tuple[str, ...]
     parameters: tuple[TraceParameter, ...]
     outputs: tuple[str, ...]
+    updates: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def gemms(self) -> tuple[Gemm, ...]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 
 from accelsim.precision.recipe import ScalingMethod
+from accelsim.workload.error_view import ErrorView
 from accelsim.workload.ops import Gemm, Op, Operand, VectorOp
 from accelsim.workload.trace import Trace
 from accelsim.workload.vector_functions import VECTOR_FUNCTIONS, VectorFunction
 from accelsim.workload.vector_shapes import shape_problem
-from accelsim.workload.views import ConvolutionView, MatrixView
+from accelsim.workload.views import ConvolutionView, MatrixView, View
 
 _SCALINGS = tuple(method.value for method in ScalingMethod)
 
@@ -41,7 +42,23 @@ def check_trace(trace: Trace) -> str | None:
             return f"op {op.name!r}: {problem}"
         defined.update(writes)
     lost = [name for name in trace.outputs if name not in defined]
-    return f"The output {lost[0]!r} is never made." if lost else None
+    if lost:
+        return f"The output {lost[0]!r} is never made."
+    return _update_problem(trace)
+
+
+def _update_problem(trace: Trace) -> str | None:
+    """Return what is wrong with the tensors that the next step reads."""
+    given = {parameter.tensor for parameter in trace.parameters}
+    for old, new in trace.updates.items():
+        if old not in given:
+            return f"{old!r} is updated, but is no parameter."
+        if new not in trace.outputs:
+            return f"{new!r} takes the place of {old!r}, but is no output."
+        before, after = trace.tensors[old], trace.tensors[new]
+        if (before.shape, before.format) != (after.shape, after.format):
+            return f"{new!r} does not fit the place of {old!r}."
+    return None
 
 
 def _flow_problem(
@@ -77,12 +94,19 @@ def _gemm_problem(trace: Trace, op: Gemm) -> str | None:
             return f"its view of {side} is {laid_out}, not {(op.groups, rows, columns)}."
         if elements != info.elements:
             return f"its view of {side} covers {elements} elements of {info.elements}."
-        if isinstance(operand.view, ConvolutionView):
+        if isinstance(operand.view, ConvolutionView | ErrorView):
             if operand.view.channels % operand.view.groups:
                 return f"the groups of its view of {side} do not divide the channels."
-        elif math.prod(laid_out) != elements:
+        elif math.prod(laid_out) != elements or _has_ragged_taps(operand.view):
             return f"its view of {side} lays {elements} elements out as {laid_out}."
     return None
+
+
+def _has_ragged_taps(view: View) -> bool:
+    """Return whether a matrix view has taps that it cannot have."""
+    return isinstance(view, MatrixView) and (
+        view.rows % view.taps != 0 or (view.taps > 1 and (view.interleaved or not view.transposed))
+    )
 
 
 def _view_extents(operand: Operand) -> tuple[tuple[int, int, int], int]:
@@ -90,11 +114,13 @@ def _view_extents(operand: Operand) -> tuple[tuple[int, int, int], int]:
     view = operand.view
     if isinstance(view, MatrixView):
         return (view.groups, view.rows, view.columns), math.prod(view.shape)
-    assert isinstance(view, ConvolutionView)
-    rows = view.batch * view.out_height * view.out_width
+    assert isinstance(view, ConvolutionView | ErrorView)
+    stored = (
+        view.error_extents if isinstance(view, ErrorView) else (view.height, view.width)
+    )  # fmt: skip
+    rows = view.batch * math.prod(view.raster)
     columns = math.prod(view.kernel) * (view.channels // view.groups)
-    elements = view.batch * view.height * view.width * view.channels
-    return (view.groups, rows, columns), elements
+    return (view.groups, rows, columns), view.batch * math.prod(stored) * view.channels
 
 
 def _vector_problem(trace: Trace, op: VectorOp) -> str | None:

@@ -21,6 +21,7 @@ from accelsim.errors import ConfigError, DataError
 from accelsim.files import atomic_write
 from accelsim.formats import Overflow, Rounding
 from accelsim.precision import Accumulator, FormatRef
+from accelsim.workload.error_view import ErrorView
 from accelsim.workload.ops import Gemm, Op, Operand, Phase, Role, TensorInfo, VectorOp
 from accelsim.workload.parameters import Preparation, TraceParameter
 from accelsim.workload.trace import Trace
@@ -48,10 +49,10 @@ class _MatrixViewEntry(StrictModel):
     columns: _Extent
     transposed: bool = False
     interleaved: bool = False
+    taps: _Extent = 1
 
 
-class _ConvolutionViewEntry(StrictModel):
-    kind: Literal["convolution"] = "convolution"
+class _WindowedEntry(StrictModel):
     batch: _Extent
     height: _Extent
     width: _Extent
@@ -63,9 +64,26 @@ class _ConvolutionViewEntry(StrictModel):
     groups: _Extent
 
 
-_ViewEntry = Annotated[_MatrixViewEntry | _ConvolutionViewEntry, Field(discriminator="kind")]
+class _ConvolutionViewEntry(_WindowedEntry):
+    kind: Literal["convolution"] = "convolution"
+
+
+class _ErrorViewEntry(_WindowedEntry):
+    kind: Literal["error"] = "error"
+
+
+_ViewEntry = Annotated[
+    _MatrixViewEntry | _ConvolutionViewEntry | _ErrorViewEntry, Field(discriminator="kind")
+]
 _VIEWS: Mapping[type[Any], type[Any]] = MappingProxyType(
-    {MatrixView: _MatrixViewEntry, ConvolutionView: _ConvolutionViewEntry}
+    {
+        MatrixView: _MatrixViewEntry,
+        ConvolutionView: _ConvolutionViewEntry,
+        ErrorView: _ErrorViewEntry,
+    }
+)
+_VIEW_OF: Mapping[type[Any], type[Any]] = MappingProxyType(
+    {entry: view for view, entry in _VIEWS.items()}
 )
 
 
@@ -130,6 +148,7 @@ class _TraceEntry(StrictModel):
     batch: _Extent
     inputs: tuple[_Name, ...]
     outputs: tuple[_Name, ...]
+    updates: dict[_Name, _Name] = Field(default_factory=dict)
     parameters: tuple[_ParameterEntry, ...]
     tensors: dict[_Name, _TensorEntry]
     ops: tuple[Annotated[_GemmEntry | _VectorEntry, Field(discriminator="kind")], ...]
@@ -143,6 +162,7 @@ def save_trace(trace: Trace, path: str | Path) -> None:
             **{name: getattr(trace, name) for name in ("workload", "recipe", "phase", "batch")},
             "inputs": trace.inputs,
             "outputs": trace.outputs,
+            "updates": dict(trace.updates),
             "parameters": tuple(_parameter_entry(parameter) for parameter in trace.parameters),
             "tensors": {
                 name: _TensorEntry(shape=info.shape, role=info.role, format=info.format)
@@ -180,6 +200,7 @@ def load_trace(path: str | Path) -> Trace:
         inputs=entry.inputs,
         parameters=tuple(_parameter(parameter) for parameter in entry.parameters),
         outputs=entry.outputs,
+        updates=entry.updates,
     )
     problem = check_trace(trace)
     if problem is not None:
@@ -231,8 +252,7 @@ def _operand_entry(operand: Operand) -> _OperandEntry:
 
 def _operand(entry: _OperandEntry) -> Operand:
     fields = entry.view.model_dump(exclude={"kind"})
-    is_matrix = isinstance(entry.view, _MatrixViewEntry)
-    view: View = MatrixView(**fields) if is_matrix else ConvolutionView(**fields)
+    view: View = _VIEW_OF[type(entry.view)](**fields)
     return Operand(entry.tensor, view, entry.format)
 
 

@@ -45,93 +45,46 @@ Attributes, by function (all others have none):
   ``power_of_two``: bool. The scale is `accelsim.precision.scaling.amax_scale` of the
   largest finite magnitude of x; it is written to ``scale``, one element, FP32.
 
+What training needs besides is in `accelsim.workload.training_functions`.
+
 `softmax` at an all -infinity row, and `global_avg_pool` of no elements, are NaN.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from types import MappingProxyType
 
-from accelsim.workload.ops import Attribute
+from accelsim.workload.training_functions import TRAINING_FUNCTIONS
+from accelsim.workload.vector_function import (
+    VectorFunction,
+    per_input,
+    per_output,
+    per_window_tap,
+    softmax_passes,
+    store_passes,
+)
 
-Shape = tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class VectorFunction:
-    """What a function takes, gives, and how many elements it visits.
-
-    Parameters
-    ----------
-    name : str
-        Name used in `VectorOp.function`.
-    inputs : tuple of str
-        Names of the inputs, in order.
-    outputs : tuple of str
-        Names of the outputs, in order; those after the first may be left out.
-    attributes : tuple of str
-        Names of the attributes that an op may carry.
-    elementwise : bool
-        Every output element depends on one position of its inputs, so the op can
-        work on its producer's write-back.
-    visits : callable
-        ``visits(input shape, output shape, attributes)``: element operations of the
-        vector unit.
-    """
-
-    name: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    attributes: tuple[str, ...]
-    elementwise: bool
-    visits: Callable[[Shape, Shape, Mapping[str, Attribute]], int]
-
-
-def _per_output(_x: Shape, y: Shape, _attributes: Mapping[str, Attribute]) -> int:
-    return math.prod(y)
-
-
-def _per_input(x: Shape, _y: Shape, _attributes: Mapping[str, Attribute]) -> int:
-    return math.prod(x)
-
-
-def _per_window_tap(_x: Shape, y: Shape, attributes: Mapping[str, Attribute]) -> int:
-    kernel = attributes["kernel"]
-    assert isinstance(kernel, tuple)
-    return math.prod(y) * int(kernel[0]) * int(kernel[1])
-
-
-def _softmax_passes(_x: Shape, y: Shape, _attributes: Mapping[str, Attribute]) -> int:
-    passes = 3  # largest; exponential and sum; division
-    return passes * math.prod(y)
-
-
-def _store_passes(_x: Shape, y: Shape, attributes: Mapping[str, Attribute]) -> int:
-    scaled = attributes.get("scaling", "none") != "none"
-    return math.prod(y) * (2 if scaled else 1)  # a scale needs a pass of its own
-
+__all__ = ["VECTOR_FUNCTIONS", "VectorFunction"]
 
 _POOL = ("kernel", "padding", "stride")
 
 _FUNCTIONS = (
-    VectorFunction("bias_add", ("x", "bias"), ("y",), (), True, _per_output),
-    VectorFunction("batch_norm", ("x", "scale", "shift"), ("y",), (), True, _per_output),
-    VectorFunction("relu", ("x",), ("y",), (), True, _per_output),
-    VectorFunction("add", ("a", "b"), ("y",), (), True, _per_output),
-    VectorFunction("max_pool", ("x",), ("y",), ("dilation", *_POOL), False, _per_window_tap),
+    VectorFunction("bias_add", ("x", "bias"), ("y",), (), True, per_output),
+    VectorFunction("batch_norm", ("x", "scale", "shift"), ("y",), (), True, per_output),
+    VectorFunction("relu", ("x",), ("y",), (), True, per_output),
+    VectorFunction("add", ("a", "b"), ("y",), (), True, per_output),
+    VectorFunction("max_pool", ("x",), ("y",), ("dilation", *_POOL), False, per_window_tap),
     VectorFunction("avg_pool", ("x",), ("y",), ("count_include_pad", *_POOL), False,
-                   _per_window_tap),
-    VectorFunction("global_avg_pool", ("x",), ("y",), (), False, _per_input),
-    VectorFunction("softmax", ("x",), ("y",), (), False, _softmax_passes),
+                   per_window_tap),
+    VectorFunction("global_avg_pool", ("x",), ("y",), (), False, per_input),
+    VectorFunction("softmax", ("x",), ("y",), (), False, softmax_passes),
     VectorFunction("store", ("x",), ("values", "scale"), ("margin", "power_of_two", "scaling"),
-                   True, _store_passes),
-    VectorFunction("unscale", ("x", "scale_a", "scale_b"), ("y",), (), True, _per_output),
+                   True, store_passes),
+    VectorFunction("unscale", ("x", "scale_a", "scale_b"), ("y",), (), True, per_output),
 )  # fmt: skip
 
 #: Every function of the vector unit by name.
 VECTOR_FUNCTIONS: Mapping[str, VectorFunction] = MappingProxyType(
-    {function.name: function for function in _FUNCTIONS}
+    {function.name: function for function in (*_FUNCTIONS, *TRAINING_FUNCTIONS)}
 )

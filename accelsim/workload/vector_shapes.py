@@ -11,8 +11,12 @@ Shape = tuple[int, ...]
 Attributes = Mapping[str, Attribute]
 
 #: Operands with one element per channel, and operands with one element, by name.
-_CHANNEL_WISE = frozenset({"bias", "scale", "shift"})
-_SCALAR = frozenset({"scale_a", "scale_b"})
+_CHANNEL_WISE = frozenset(
+    {"bias", "error_mean", "inverse_deviation", "mean", "product_mean", "scale", "shift"}
+)
+_SCALAR = frozenset(
+    {"beta", "learning_rate", "loss_scale", "momentum", "scale_a", "scale_b", "weight_decay"}
+)
 
 
 def shape_problem(
@@ -30,22 +34,28 @@ def shape_problem(
         Shapes of the tensors, as many as the op names.
     """
     main = inputs[0]
-    for name, shape in zip(names[1:], inputs[1:], strict=True):
-        wanted = main
-        if name in _CHANNEL_WISE:
-            wanted = main[-1:]
-        elif name in _SCALAR:
-            wanted = (1,)
-        if shape != wanted:
-            return f"its {name} has the shape {shape}, not {wanted}."
     made = _OUTPUT_SHAPES.get(op.function, _same)(main, dict(op.attributes))
     if made is None:
         return f"{op.function} cannot take the shape {main} with the attributes it has."
+    for name, shape in zip(names[1:], inputs[1:], strict=True):
+        wanted = _operand_shape(name, main, made)
+        if shape != wanted:
+            return f"its {name} has the shape {shape}, not {wanted}."
     if outputs[0] != made:
         return f"its output has the shape {outputs[0]}, not {made}."
     if any(shape != (1,) for shape in outputs[1:]):
         return f"its second output has the shape {outputs[1]}, not (1,)."
     return None
+
+
+def _operand_shape(name: str, main: Shape, made: Shape) -> Shape:
+    """Return the shape that an operand after the first one must have."""
+    if name in _CHANNEL_WISE:
+        return main[-1:]
+    if name in _SCALAR:
+        return (1,)
+    special = {"correction": (2,), "labels": main[:-1], "windows": made}
+    return special.get(name, main)
 
 
 def _same(main: Shape, _attributes: Attributes) -> Shape | None:
@@ -54,6 +64,30 @@ def _same(main: Shape, _attributes: Attributes) -> Shape | None:
 
 def _one_pixel(main: Shape, _attributes: Attributes) -> Shape | None:
     return (main[0], 1, 1, main[3]) if len(main) == 4 else None
+
+
+def _one_element(_main: Shape, _attributes: Attributes) -> Shape | None:
+    return (1,)
+
+
+def _channels(main: Shape, _attributes: Attributes) -> Shape | None:
+    return main[-1:]
+
+
+def _from_one_pixel(main: Shape, attributes: Attributes) -> Shape | None:
+    extents = _pair(attributes.get("extents"))
+    if len(main) != 4 or extents is None or main[1:3] != (1, 1) or min(extents) < 1:
+        return None
+    return (main[0], *extents, main[3])
+
+
+def _from_windows(main: Shape, attributes: Attributes) -> Shape | None:
+    """Return the shape of the map that was pooled to `main`, or None where it was not."""
+    extents = _pair(attributes.get("extents"))
+    if len(main) != 4 or extents is None:
+        return None
+    pooled = (main[0], *extents, main[3])
+    return pooled if _windows(pooled, attributes) == main else None
 
 
 def _windows(main: Shape, attributes: Attributes) -> Shape | None:
@@ -84,5 +118,19 @@ def _pair(value: Attribute | None) -> tuple[int, int] | None:
 
 
 _OUTPUT_SHAPES: Mapping[str, Callable[[Shape, Attributes], Shape | None]] = MappingProxyType(
-    {"avg_pool": _windows, "global_avg_pool": _one_pixel, "max_pool": _windows}
+    {
+        "all_finite": _one_element,
+        "avg_pool": _windows,
+        "avg_pool_backward": _from_windows,
+        "channel_mean": _channels,
+        "channel_sum": _channels,
+        "channel_variance": _channels,
+        "cross_entropy": _one_element,
+        "global_avg_pool": _one_pixel,
+        "global_avg_pool_backward": _from_one_pixel,
+        "max_pool": _windows,
+        "max_pool_backward": _from_windows,
+        "normalized_sum": _channels,
+        "squared_error": _one_element,
+    }
 )

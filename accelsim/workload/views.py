@@ -9,12 +9,12 @@ array's edge, but the memory holds each element once.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import pairwise
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+
+from accelsim.workload.window_footprint import touched_elements
 
 Array = NDArray[np.floating[Any]]
 #: A half-open range of rows or columns.
@@ -42,9 +42,12 @@ class View(Protocol):
 class MatrixView:
     """A tensor whose elements, in order, are (groups, rows, columns).
 
-    With `transposed`, the stored order is (groups, columns, rows). `interleaved`
-    stands for the order (rows, groups, columns), which is how a grouped
-    convolution stores its channels.
+    With `transposed`, the stored order is (groups, columns, rows); the rows may then
+    consist of `taps` runs that are stored one after the other, (groups, taps, columns,
+    rows / taps), which is how the weights of a convolution look to its errors.
+    `interleaved` stands for an order whose groups lie between rows and columns,
+    (rows, groups, columns), or (columns, groups, rows) with `transposed`, which is how a
+    grouped convolution stores its channels; it goes with one tap only.
     """
 
     shape: tuple[int, ...]
@@ -53,21 +56,29 @@ class MatrixView:
     columns: int
     transposed: bool = False
     interleaved: bool = False
+    taps: int = 1
 
     def gather(self, tensor: Array) -> Array:
         """Return the array (groups, rows, columns) that the tensor stands for."""
+        if self.interleaved and self.transposed:
+            return tensor.reshape(self.columns, self.groups, self.rows).transpose(1, 2, 0)
         if self.interleaved:
             return tensor.reshape(self.rows, self.groups, self.columns).transpose(1, 0, 2)
         if self.transposed:
-            return tensor.reshape(self.groups, self.columns, self.rows).transpose(0, 2, 1)
+            run = self.rows // self.taps
+            tapped = tensor.reshape(self.groups, self.taps, self.columns, run)
+            return tapped.swapaxes(2, 3).reshape(self.groups, self.rows, self.columns)
         return tensor.reshape(self.groups, self.rows, self.columns)
 
     def scatter(self, matrices: Array) -> Array:
         """Return the tensor that (groups, rows, columns) stands for."""
         if self.interleaved:
-            return np.ascontiguousarray(matrices.transpose(1, 0, 2)).reshape(self.shape)
+            axes = (2, 0, 1) if self.transposed else (1, 0, 2)
+            return np.ascontiguousarray(matrices.transpose(axes)).reshape(self.shape)
         if self.transposed:
-            return np.ascontiguousarray(matrices.transpose(0, 2, 1)).reshape(self.shape)
+            run = self.rows // self.taps
+            tapped = matrices.reshape(self.groups, self.taps, run, self.columns)
+            return np.ascontiguousarray(tapped.swapaxes(2, 3)).reshape(self.shape)
         return np.ascontiguousarray(matrices).reshape(self.shape)
 
     def footprint(self, rows: Range, columns: Range) -> int:
@@ -148,94 +159,14 @@ class ConvolutionView:
         Exact: pixels between strides or dilated taps that no window of the block reads,
         padding, and channels outside the block do not count. An empty range touches 0.
         """
-        if rows[0] >= rows[1] or columns[0] >= columns[1]:
-            return 0
-        windows = self.out_height * self.out_width
-        images = _split(rows, windows)
-        return sum(
-            channels * sum(count * _touched_pixels(self, span, taps) for span, count in images)
-            for taps, channels in _channel_classes(columns, self.channels // self.groups)
-        )
+        return touched_elements(self, rows, columns)
 
+    @property
+    def raster(self) -> tuple[int, int]:
+        """Extents of the raster of rows of one image: (out_height, out_width)."""
+        return self.out_height, self.out_width
 
-def _split(span: Range, period: int) -> list[tuple[Range, int]]:
-    """Cut a range at multiples of `period`; return (range within a period, how often)."""
-    (first, start), (last, stop) = divmod(span[0], period), divmod(span[1] - 1, period)
-    if first == last:
-        return [((start, stop + 1), 1)]
-    parts = [((start, period), 1), ((0, stop + 1), 1)]
-    if last - first > 1:
-        parts.append(((0, period), last - first - 1))
-    return parts
-
-
-def _channel_classes(columns: Range, per_group: int) -> list[tuple[Range, int]]:
-    """Return which taps a column range takes, and for how many channels.
-
-    Column ``tap * per_group + channel``: channels below the first column's begin one
-    tap later, channels above the last column's end one tap earlier.
-    """
-    (first, low), (last, high) = divmod(columns[0], per_group), divmod(columns[1] - 1, per_group)
-    edges = sorted({0, low, high + 1, per_group})
-    classes = []
-    for start, stop in pairwise(edges):
-        taps = (first + (start < low), last + (start <= high))
-        if taps[0] < taps[1]:
-            classes.append((taps, stop - start))
-    return classes
-
-
-@lru_cache(maxsize=2**14)
-def _touched_pixels(view: ConvolutionView, windows: Range, taps: Range) -> int:
-    """Count the pixels of one image that some of the windows read through some of the taps.
-
-    Both ranges are in raster order, so each is at most three rectangles, and the pixels
-    read through a pair of rectangles are rows x columns; sets of rows and of columns are
-    the bits of a whole number.
-    """
-    bands: list[tuple[int, int]] = []  # disjoint sets of rows, each with its columns
-    for window_rows, window_columns in _rectangles(windows, view.out_width):
-        for tap_rows, tap_columns in _rectangles(taps, view.kernel[1]):
-            ys = _positions(view, 0, window_rows, tap_rows)
-            xs = _positions(view, 1, window_columns, tap_columns)
-            overlaid = [(rows & ys, columns | xs) for rows, columns in bands]
-            kept = [(rows & ~ys, columns) for rows, columns in bands]
-            for rows, _ in bands:
-                ys &= ~rows
-            bands = [band for band in (*overlaid, *kept, (ys, xs)) if band[0]]
-    return sum(rows.bit_count() * columns.bit_count() for rows, columns in bands)
-
-
-def _rectangles(span: Range, width: int) -> list[tuple[Range, Range]]:
-    """Cut a range in raster order over rows of `width` into (rows, columns) rectangles."""
-    (first, start), (last, stop) = divmod(span[0], width), divmod(span[1] - 1, width)
-    stop += 1
-    if first == last:
-        return [((first, first + 1), (start, stop))]
-    found = []
-    if start > 0:
-        found.append(((first, first + 1), (start, width)))
-        first += 1
-    if stop < width:
-        found.append(((last, last + 1), (0, stop)))
-        last -= 1
-    if first <= last:
-        found.append(((first, last + 1), (0, width)))
-    return found
-
-
-@lru_cache(maxsize=2**14)
-def _positions(view: ConvolutionView, axis: int, windows: Range, taps: Range) -> int:
-    """Return the positions along an axis that windows read through taps, as a set of bits.
-
-    Positions in the padding are left out.
-    """
-    extent = (view.height, view.width)[axis]
-    found = 0
-    for tap in range(*taps):
-        offset = tap * view.dilation[axis] - view.padding[axis]
-        for window in range(*windows):
-            position = window * view.stride[axis] + offset
-            if 0 <= position < extent:
-                found |= 1 << position
-    return found
+    def position(self, axis: int, window: int, tap: int) -> int | None:
+        """Return where along an axis a window's tap reads; None in the padding."""
+        place = window * self.stride[axis] + tap * self.dilation[axis] - self.padding[axis]
+        return place if 0 <= place < (self.height, self.width)[axis] else None

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field
 
 from accelsim.config import StrictModel
+from accelsim.errors import UnsupportedError
 from accelsim.workload.parameters import ParameterSpec
 
 if TYPE_CHECKING:
+    from accelsim.workload.backward_scope import BackwardScope
     from accelsim.workload.scope import LayerScope
 
 Shape = tuple[int, ...]
@@ -49,6 +51,10 @@ class Layer(StrictModel, ABC):
     elementwise: ClassVar[bool] = False
     #: The layer reads nothing, whatever stands before it.
     is_source: ClassVar[bool] = False
+    #: Its backward pass begins with an element-wise op on the output's error.
+    passes_errors_on: ClassVar[bool] = False
+    #: In training the layer measures its whole input before it makes any output.
+    has_statistics: ClassVar[bool] = False
     #: The output is the input under another shape; nothing is computed.
     alias: ClassVar[bool] = False
 
@@ -72,6 +78,25 @@ class Layer(StrictModel, ABC):
     @abstractmethod
     def lower_forward(self, scope: LayerScope) -> str:
         """Emit the forward ops into `scope` and return the name of the output tensor."""
+
+    def lower_backward(self, scope: BackwardScope) -> tuple[str | None, ...]:
+        """Emit the backward ops into `scope`: errors of the inputs, gradients of the parameters.
+
+        Returns
+        -------
+        tuple of str or None
+            For every input the tensor of its error, in the shape of the input's own
+            tensor; None where `BackwardScope.needs` says that nobody asks.
+
+        Raises
+        ------
+        UnsupportedError
+            If the layer cannot be trained, as here.
+        """
+        raise UnsupportedError(
+            f"{self.kind} {scope.name!r} has no backward pass, so a network with it cannot be"
+            " trained; run it with phase inference."
+        )
 
     @abstractmethod
     def reference(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal, Self
 
@@ -9,6 +10,8 @@ import numpy as np
 from pydantic import model_validator
 
 from accelsim.errors import ShapeError
+from accelsim.workload.backward_scope import BackwardScope, LinearMapViews
+from accelsim.workload.error_view import ErrorView
 from accelsim.workload.layers.base import (
     Extent,
     ExtentPair,
@@ -94,21 +97,32 @@ class Conv2d(Layer):
 
     def lower_forward(self, scope: LayerScope) -> str:
         """Emit the GEMM, then unscaling and bias where there are any."""
+        weight, bias = scope.convolution_parameters(groups=self.groups, bias=self.bias)
+        return scope.linear_map(
+            self._windows(scope.batch, scope.input_shapes[0]),
+            weight,
+            self._matrix((scope.batch, *scope.output_shape)),
+            weight_shape=self._weight_shape,
+            bias=bias,
+        )
+
+    def lower_backward(self, scope: BackwardScope) -> tuple[str | None, ...]:
+        """Emit the gradient GEMM, the bias's sum, and the backward GEMM over flipped kernels."""
         height, width, channels = scope.input_shapes[0]
-        out_shape = (scope.batch, *scope.output_shape)
-        rows = scope.batch * out_shape[1] * out_shape[2]
-        per_group = self.out_channels // self.groups
-        view = ConvolutionView(
-            batch=scope.batch, height=height, width=width, channels=channels,
+        errors = ErrorView(
+            batch=scope.batch, height=height, width=width, channels=self.out_channels,
             kernel=self.kernel, stride=self.stride, padding=self.padding,
             dilation=self.dilation, groups=self.groups,
         )  # fmt: skip
-        out_view = MatrixView(out_shape, self.groups, rows, per_group, interleaved=self.groups > 1)
-        weight, bias = scope.convolution_parameters(groups=self.groups, bias=self.bias)
-        return scope.linear_map(
-            view, weight, out_view,
-            weight_shape=(self.groups, self._k, per_group), bias=bias,
-        )  # fmt: skip
+        views = LinearMapViews(
+            errors=errors,
+            pixels=self._matrix((scope.batch, height, width, channels)),
+            windows=self._windows(scope.batch, scope.input_shapes[0]),
+            output=self._matrix((scope.batch, *scope.output_shape)),
+            weight_shape=self._weight_shape,
+            taps=self.kernel[0] * self.kernel[1],
+        )
+        return (scope.linear_map(views, bias=self.bias),)
 
     def reference(
         self, inputs: Sequence[Float64Array], parameters: Mapping[str, Float64Array]
@@ -134,6 +148,25 @@ class Conv2d(Layer):
                 total += np.einsum("byxgc,goc->byxgo", split, grouped[..., tap_y, tap_x])
         out = total.reshape(batch, out_height, out_width, self.out_channels)
         return out + parameters["bias"] if self.bias else out
+
+    def _windows(self, batch: int, input_shape: Shape) -> ConvolutionView:
+        """Return the input as (groups, rows, k)."""
+        height, width, channels = input_shape
+        return ConvolutionView(
+            batch=batch, height=height, width=width, channels=channels,
+            kernel=self.kernel, stride=self.stride, padding=self.padding,
+            dilation=self.dilation, groups=self.groups,
+        )  # fmt: skip
+
+    def _matrix(self, shape: tuple[int, ...]) -> MatrixView:
+        """Return a map as (groups, pixels, channels within the group)."""
+        pixels, per_group = math.prod(shape[:-1]), shape[-1] // self.groups
+        return MatrixView(shape, self.groups, pixels, per_group, interleaved=self.groups > 1)
+
+    @property
+    def _weight_shape(self) -> tuple[int, int, int]:
+        """(groups, k, output channels within the group)."""
+        return self.groups, self._k, self.out_channels // self.groups
 
     @property
     def _k(self) -> int:

@@ -9,7 +9,12 @@ import numpy as np
 from pydantic import Field
 
 from accelsim.errors import ShapeError
+from accelsim.workload.backward_scope import BackwardScope
 from accelsim.workload.layers.base import Extent, Float64Array, Layer, Shape
+from accelsim.workload.layers.batch_norm_training import (
+    lower_training_backward,
+    lower_training_forward,
+)
 from accelsim.workload.ops import Role
 from accelsim.workload.parameters import Initial, ParameterSpec, Preparation
 from accelsim.workload.scope import LayerScope
@@ -19,6 +24,7 @@ class ReLU(Layer):
     """Negative numbers become +0; NaN stays NaN."""
 
     elementwise: ClassVar[bool] = True
+    passes_errors_on: ClassVar[bool] = True
 
     kind: Literal["relu"] = "relu"
 
@@ -29,6 +35,10 @@ class ReLU(Layer):
     def lower_forward(self, scope: LayerScope) -> str:
         """Emit one ``relu``."""
         return scope.vector("relu", scope.inputs)
+
+    def lower_backward(self, scope: BackwardScope) -> tuple[str | None, ...]:
+        """Emit one ``relu_backward``."""
+        return (scope.input_error("relu_backward", (scope.error, scope.output)),)
 
     def reference(
         self, inputs: Sequence[Float64Array], parameters: Mapping[str, Float64Array]
@@ -60,6 +70,10 @@ class Add(Layer):
         """Emit one ``add``."""
         return scope.vector("add", scope.inputs)
 
+    def lower_backward(self, scope: BackwardScope) -> tuple[str | None, ...]:
+        """Emit nothing: the error of both inputs is the output's."""
+        return (scope.error, scope.error)
+
     def reference(
         self, inputs: Sequence[Float64Array], parameters: Mapping[str, Float64Array]
     ) -> Float64Array:
@@ -78,15 +92,22 @@ class BatchNorm2d(Layer):
     directly follows a convolution that nothing else reads, its scale multiplies
     the convolution's weights, in float64 before they are rounded, its shift
     becomes the bias, and nothing is left to compute here.
+
+    In training mean and (biased) variance are those of the batch, in the recipe's
+    format for statistics, in which scale and shift are formed too; the running ones
+    move toward them by `momentum`, the variance unbiased, as in PyTorch.
     """
 
     elementwise: ClassVar[bool] = True
+    has_statistics: ClassVar[bool] = True
 
     kind: Literal["batch_norm2d"] = "batch_norm2d"
     num_features: Extent
     """Channels."""
     eps: float = Field(default=1e-5, gt=0, le=1)
     """Added to the variance."""
+    momentum: float = Field(default=0.1, ge=0, le=1)
+    """Share of a batch's statistics in the new running ones, in training."""
 
     def output_shape(self, inputs: Sequence[Shape]) -> Shape:
         """Return the input's shape."""
@@ -112,6 +133,8 @@ class BatchNorm2d(Layer):
         """Emit one ``batch_norm``, or nothing where it is folded."""
         if scope.is_folded:
             return scope.inputs[0]
+        if scope.builder.training:
+            return lower_training_forward(scope, eps=self.eps, momentum=self.momentum)
         eps = (("eps", self.eps),)
         scale = scope.vector_parameter(
             "scale", Preparation.BATCH_NORM_SCALE, ("weight", "running_var"), attributes=eps
@@ -123,6 +146,10 @@ class BatchNorm2d(Layer):
             attributes=eps,
         )
         return scope.vector("batch_norm", (scope.inputs[0], scale, shift))
+
+    def lower_backward(self, scope: BackwardScope) -> tuple[str | None, ...]:
+        """Emit both parameters' gradients, and the error of the input where it is asked for."""
+        return (lower_training_backward(scope),)
 
     def reference(
         self, inputs: Sequence[Float64Array], parameters: Mapping[str, Float64Array]

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import model_validator
 
 from accelsim.errors import ShapeError
+from accelsim.workload.backward_scope import BackwardScope, LinearMapViews
 from accelsim.workload.layers.base import Extent, Float64Array, Layer, Shape
 from accelsim.workload.ops import Role
 from accelsim.workload.parameters import Initial, ParameterSpec, channels_last_columns
@@ -94,6 +95,22 @@ class Linear(Layer):
             weight_shape=(1, self.in_features, self.out_features),
             bias=bias,
         )
+
+    def lower_backward(self, scope: BackwardScope) -> tuple[str | None, ...]:
+        """Emit the gradient GEMM, the bias's sum, and the backward GEMM."""
+        out_shape = (scope.batch, *scope.output_shape)
+        rows = math.prod(out_shape[:-1])
+        in_shape = scope.builder.tensors[scope.inputs[0]].shape
+        output = MatrixView(out_shape, 1, rows, self.out_features)
+        features = MatrixView(in_shape, 1, rows, self.in_features)
+        views = LinearMapViews(
+            errors=output,
+            pixels=features,
+            windows=features,
+            output=output,
+            weight_shape=(1, self.in_features, self.out_features),
+        )
+        return (scope.linear_map(views, bias=self.bias),)
 
     def reference(
         self, inputs: Sequence[Float64Array], parameters: Mapping[str, Float64Array]

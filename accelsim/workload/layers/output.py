@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from accelsim.workload.backward_scope import BackwardScope
 from accelsim.workload.layers.base import Float64Array, Layer, Shape
 from accelsim.workload.scope import LayerScope
 
@@ -30,6 +31,10 @@ class Flatten(Layer):
     def lower_forward(self, scope: LayerScope) -> str:
         """Emit nothing: the output is the input's tensor."""
         return scope.inputs[0]
+
+    def lower_backward(self, scope: BackwardScope) -> tuple[str | None, ...]:
+        """Emit nothing: the input's error is the output's."""
+        return (scope.error,)
 
     def reference(
         self, inputs: Sequence[Float64Array], parameters: Mapping[str, Float64Array]

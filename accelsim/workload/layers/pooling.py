@@ -8,6 +8,8 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
+from accelsim.workload.backward_scope import BackwardScope
+from accelsim.workload.builder import Attributes
 from accelsim.workload.layers.base import (
     ExtentPair,
     Float64Array,
@@ -58,13 +60,13 @@ class MaxPool2d(Layer):
 
     def lower_forward(self, scope: LayerScope) -> str:
         """Emit one ``max_pool``."""
-        attributes = (
-            ("dilation", self.dilation),
-            ("kernel", self.kernel),
-            ("padding", self.padding),
-            ("stride", self.stride),
-        )
-        return scope.vector("max_pool", scope.inputs, attributes=attributes)
+        return scope.vector("max_pool", scope.inputs, attributes=self._attributes)
+
+    def lower_backward(self, scope: BackwardScope) -> tuple[str | None, ...]:
+        """Emit one ``max_pool_backward``."""
+        attributes = (*self._attributes, ("extents", scope.input_shapes[0][:2]))
+        inputs = (scope.error, scope.inputs[0])
+        return (scope.input_error("max_pool_backward", inputs, attributes=attributes),)
 
     def reference(
         self, inputs: Sequence[Float64Array], parameters: Mapping[str, Float64Array]
@@ -73,6 +75,15 @@ class MaxPool2d(Layer):
         del parameters
         taps = _shifted(self, inputs[0], -np.inf)
         return np.asarray(np.max(taps, axis=0))
+
+    @property
+    def _attributes(self) -> Attributes:
+        return (
+            ("dilation", self.dilation),
+            ("kernel", self.kernel),
+            ("padding", self.padding),
+            ("stride", self.stride),
+        )
 
 
 class AvgPool2d(Layer):
@@ -105,13 +116,12 @@ class AvgPool2d(Layer):
 
     def lower_forward(self, scope: LayerScope) -> str:
         """Emit one ``avg_pool``."""
-        attributes = (
-            ("count_include_pad", self.count_include_pad),
-            ("kernel", self.kernel),
-            ("padding", self.padding),
-            ("stride", self.stride),
-        )
-        return scope.vector("avg_pool", scope.inputs, attributes=attributes)
+        return scope.vector("avg_pool", scope.inputs, attributes=self._attributes)
+
+    def lower_backward(self, scope: BackwardScope) -> tuple[str | None, ...]:
+        """Emit one ``avg_pool_backward``."""
+        attributes = (*self._attributes, ("extents", scope.input_shapes[0][:2]))
+        return (scope.input_error("avg_pool_backward", (scope.error,), attributes=attributes),)
 
     def reference(
         self, inputs: Sequence[Float64Array], parameters: Mapping[str, Float64Array]
@@ -123,6 +133,15 @@ class AvgPool2d(Layer):
             return np.asarray(total / (self.kernel[0] * self.kernel[1]))
         ones = np.ones((1, *inputs[0].shape[1:3], 1))
         return np.asarray(total / np.sum(_shifted(self, ones, 0.0), axis=0))
+
+    @property
+    def _attributes(self) -> Attributes:
+        return (
+            ("count_include_pad", self.count_include_pad),
+            ("kernel", self.kernel),
+            ("padding", self.padding),
+            ("stride", self.stride),
+        )
 
 
 class GlobalAvgPool(Layer):
@@ -137,6 +156,12 @@ class GlobalAvgPool(Layer):
     def lower_forward(self, scope: LayerScope) -> str:
         """Emit one ``global_avg_pool``."""
         return scope.vector("global_avg_pool", scope.inputs)
+
+    def lower_backward(self, scope: BackwardScope) -> tuple[str | None, ...]:
+        """Emit one ``global_avg_pool_backward``."""
+        attributes = (("extents", scope.input_shapes[0][:2]),)
+        function = "global_avg_pool_backward"
+        return (scope.input_error(function, (scope.error,), attributes=attributes),)
 
     def reference(
         self, inputs: Sequence[Float64Array], parameters: Mapping[str, Float64Array]

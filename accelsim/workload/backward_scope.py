@@ -1,0 +1,281 @@
+"""One layer's view of the trace while errors travel back through it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from accelsim.formats import NumberFormat, Overflow
+from accelsim.precision.recipe import GemmRule, LossScalingMethod, Recipe
+from accelsim.workload.builder import Attributes, StoredOperand, TraceBuilder
+from accelsim.workload.error_view import ErrorView
+from accelsim.workload.ops import Gemm, Operand, Phase, Role, TensorInfo
+from accelsim.workload.views import MatrixView, View
+
+
+@dataclass(frozen=True, slots=True)
+class LinearMapViews:
+    """How the two backward GEMMs of ``output = input x weight`` see its tensors.
+
+    Parameters
+    ----------
+    errors : View
+        The output's error as (groups, pixels of the input, k), k = (taps, output channel).
+    pixels : MatrixView
+        The input's error as (groups, pixels of the input, input channels).
+    windows : View
+        The input as in the forward GEMM, (groups, rows, taps and input channels).
+    output : MatrixView
+        The output as in the forward GEMM, (groups, rows, output channels).
+    weight_shape : (int, int, int)
+        (groups, taps and input channels, output channels).
+    taps : int
+        Kernel positions; 1 for a fully connected layer.
+    """
+
+    errors: View
+    pixels: MatrixView
+    windows: View
+    output: MatrixView
+    weight_shape: tuple[int, int, int]
+    taps: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class BackwardScope:
+    """One layer's view of the trace while errors travel back through it.
+
+    Parameters
+    ----------
+    builder : TraceBuilder
+        What is being built; the forward pass is in it.
+    name : str
+        The layer's name.
+    inputs : tuple of str
+        Tensors that its forward pass read.
+    output : str
+        Tensor that its forward pass made.
+    input_shapes, output_shape
+        Without the batch.
+    rule : GemmRule
+        What the recipe asks of this layer's GEMMs.
+    error : str
+        Error of the output, all readers' shares added.
+    needs : tuple of bool
+        Whether anything before an input learns, so that its error is asked for.
+    continues : tuple of bool
+        Whether an input's error is worked on by an element-wise op at once: it then
+        stays in the format in which it was computed.
+    """
+
+    builder: TraceBuilder
+    name: str
+    inputs: tuple[str, ...]
+    output: str
+    input_shapes: tuple[tuple[int, ...], ...]
+    output_shape: tuple[int, ...]
+    rule: GemmRule
+    error: str
+    needs: tuple[bool, ...]
+    continues: tuple[bool, ...]
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe."""
+        return self.builder.recipe
+
+    @property
+    def batch(self) -> int:
+        """Samples at once."""
+        return self.builder.batch
+
+    def input_error(
+        self, function: str, inputs: tuple[str, ...], *, attributes: Attributes = ()
+    ) -> str:
+        """Emit a vector op that makes the error of the first input; return that."""
+        is_kept = self.continues[0] and any(self.builder.is_written_back(name) for name in inputs)
+        vector = self.recipe.vector
+        return self.vector(
+            function,
+            inputs,
+            f"{self.name}.error",
+            shape=self.builder.tensors[self.inputs[0]].shape,
+            output_format=vector.compute if is_kept else self.recipe.storage_format,
+            attributes=attributes,
+        )
+
+    def vector(
+        self,
+        function: str,
+        inputs: tuple[str, ...],
+        output: str,
+        *,
+        shape: tuple[int, ...],
+        role: Role = Role.ERROR,
+        phase: Phase = Phase.BACKWARD,
+        compute_format: NumberFormat | None = None,
+        output_format: NumberFormat | None = None,
+        attributes: Attributes = (),
+        overflow: Overflow | None = None,
+    ) -> str:
+        """Emit a vector op whose output is called `output`, and return that.
+
+        Formats are the recipe's for vector ops where they are not given.
+        """
+        return self.builder.vector(
+            f"{output}.{function}",
+            function,
+            inputs,
+            TensorInfo(output, shape, role, output_format or self.recipe.vector.compute),
+            layer=self.name,
+            compute_format=compute_format or self.recipe.vector.compute,
+            phase=phase,
+            attributes=attributes,
+            overflow=overflow,
+        )
+
+    def bias_gradient(self, parameter: str = "bias") -> str:
+        """Emit the ordered sum of the error over all rows: the gradient of a summand; return it.
+
+        The sum is computed in the recipe's format for statistics and kept in the
+        format of vector operations.
+        """
+        return self.channel_gradient(parameter, "channel_sum", (self.error,))
+
+    def channel_gradient(self, parameter: str, function: str, inputs: tuple[str, ...]) -> str:
+        """Emit a sum that is the gradient of a channel-wise parameter; return it."""
+        gradient = self.vector(
+            function,
+            inputs,
+            f"{self.name}.{parameter}.gradient",
+            shape=(self.output_shape[-1],),
+            role=Role.GRADIENT,
+            phase=Phase.GRADIENT,
+            compute_format=self.recipe.vector.statistics,
+        )
+        self.builder.gradients[f"{self.name}.{parameter}"] = gradient
+        return gradient
+
+    def linear_map(self, views: LinearMapViews, *, bias: bool) -> str | None:
+        """Emit the backward of ``output = input x weight + bias``.
+
+        The gradient GEMM reduces over the output's rows in order, the backward GEMM
+        over (taps, output channel). Returns the input's error, or None if nobody asks.
+        """
+        error = self.builder.store(
+            self.error, self.rule.operands.error,
+            scaled=self.rule.scaled, layer=self.name, phase=Phase.BACKWARD,
+        )  # fmt: skip
+        if bias:
+            self.bias_gradient()
+        self._weight_gradient(views, error)
+        return self._input_error(views, error) if self.needs[0] else None
+
+    def _weight_gradient(self, views: LinearMapViews, error: StoredOperand) -> None:
+        groups, k, n = views.weight_shape
+        weight = f"{self.name}.weight"
+        operands = self.rule.operands
+        windows = self.builder.store(
+            self.inputs[0], operands.activation, scaled=self.rule.scaled, layer=self.name
+        )
+        output = views.output
+        name, fmt = f"{weight}.gradient", self.recipe.update.gradient
+        is_finished = not self.rule.scaled and self.rule.output == fmt
+        current = self._gemm(
+            Phase.GRADIENT,
+            (error, MatrixView(output.shape, groups, n, output.rows, transposed=True,
+                               interleaved=output.interleaved)),
+            (windows, views.windows),
+            MatrixView(views.weight_shape, groups, n, k, transposed=True),
+            TensorInfo(name if is_finished else f"{name}:sum", views.weight_shape,
+                       Role.GRADIENT, self.rule.output),
+        )  # fmt: skip
+        if not is_finished:
+            current = self._finish(current, (error, windows), name, fmt, Role.GRADIENT,
+                                   overflow=self._gradient_overflow())  # fmt: skip
+        self.builder.gradients[weight] = current
+
+    def _gradient_overflow(self) -> Overflow | None:
+        """Return what a gradient does beyond its range: with a dynamic loss scale it must show."""
+        is_dynamic = self.recipe.loss_scaling.method is LossScalingMethod.DYNAMIC
+        return None if is_dynamic else self.recipe.store.overflow
+
+    def _input_error(self, views: LinearMapViews, error: StoredOperand) -> str:
+        groups, k, n = views.weight_shape
+        weight = self.builder.store(
+            f"{self.name}.weight", self.rule.operands.weight,
+            scaled=self.rule.scaled, layer=self.name,
+        )  # fmt: skip
+        pixels, name = views.pixels, f"{self.name}.error"
+        stays = self.continues[0]
+        storage = self.recipe.storage_format
+        is_finished = not self.rule.scaled and (stays or self.rule.output == storage)
+        current = self._gemm(
+            Phase.BACKWARD,
+            (error, views.errors),
+            (weight, MatrixView(views.weight_shape, groups, views.taps * n, k // views.taps,
+                                transposed=True, taps=views.taps)),
+            pixels,
+            TensorInfo(name if is_finished else f"{name}:sum", pixels.shape, Role.ERROR,
+                       self.rule.output),
+        )  # fmt: skip
+        if is_finished:
+            return current
+        fmt = self.recipe.vector.compute if stays else storage
+        return self._finish(current, (error, weight), name, fmt, Role.ERROR)
+
+    def _finish(
+        self,
+        current: str,
+        operands: tuple[StoredOperand, StoredOperand],
+        name: str,
+        fmt: NumberFormat,
+        role: Role,
+        *,
+        overflow: Overflow | None = None,
+    ) -> str:
+        """Divide a GEMM's result by its operands' scales, if any, and store it in `fmt`."""
+        shape = self.builder.tensors[current].shape
+        scales = tuple(one.scale for one in operands if one.scale is not None)
+        phase = Phase.GRADIENT if role is Role.GRADIENT else Phase.BACKWARD
+        if scales:
+            return self.vector("unscale", (current, *scales), name, shape=shape, role=role,
+                               phase=phase, output_format=fmt, overflow=overflow)  # fmt: skip
+        return self.vector("store", (current,), name, shape=shape, role=role, phase=phase,
+                           output_format=fmt, attributes=(("scaling", "none"),),
+                           overflow=overflow)  # fmt: skip
+
+    def _gemm(
+        self,
+        phase: Phase,
+        a: tuple[StoredOperand, View],
+        b: tuple[StoredOperand, View],
+        view_out: MatrixView,
+        out: TensorInfo,
+    ) -> str:
+        """Emit a GEMM over views of (a, b, out) and return the tensor that it makes."""
+        (left, view_a), (right, view_b) = a, b
+        k = self._reduction(view_a)
+        self.builder.gemm(
+            Gemm(
+                name=f"{self.name}.{phase.value}",
+                layer=self.name,
+                phase=phase,
+                groups=view_out.groups,
+                m=view_out.rows,
+                n=view_out.columns,
+                k=k,
+                a=Operand(left.tensor, view_a, left.format),
+                b=Operand(right.tensor, view_b, right.format),
+                out=Operand(self.builder.tensor(out), view_out, out.format),
+                accumulator=self.rule.accumulator,
+            )
+        )
+        return out.name
+
+    @staticmethod
+    def _reduction(view: View) -> int:
+        """Return the columns of a view of errors."""
+        if isinstance(view, MatrixView):
+            return view.columns
+        assert isinstance(view, ErrorView)
+        return view.kernel[0] * view.kernel[1] * (view.channels // view.groups)

@@ -1,0 +1,104 @@
+"""The forward pass of every layer, in order, each output stored for its readers.
+
+As soon as a layer's output is finished, it is stored in the operand format of every
+GEMM that will read it, once a format, so that this store can work on the
+write-back; vector ops that read the output later (residual adds, pooling) read the
+copy in the recipe's storage format.
+"""
+
+from __future__ import annotations
+
+from accelsim.precision.recipe import GemmRule, Recipe
+from accelsim.workload.builder import TraceBuilder
+from accelsim.workload.graph import INPUT, Graph, Node
+from accelsim.workload.layers import BatchNorm2d
+from accelsim.workload.network import InputKind, Workload
+from accelsim.workload.ops import Role, TensorInfo
+from accelsim.workload.scope import LayerScope
+
+
+def lower_forward(workload: Workload, builder: TraceBuilder) -> dict[str, str]:
+    """Emit every layer's forward ops; return the tensor of every layer's output."""
+    graph, recipe = workload.graph, builder.recipe
+    rules = gemm_rules(workload, recipe)
+    shape = (builder.batch, *workload.input.shape)
+    builder.tensor(TensorInfo(INPUT, shape, Role.ACTIVATION, recipe.storage_format))
+    produced = {INPUT: INPUT}
+    _store_for_readers(INPUT, produced, graph, rules, builder)
+    for node in graph.nodes:
+        scope = _scope(node, produced, graph, rules, builder)
+        produced[node.name] = node.layer.lower_forward(scope)
+        if not graph.is_alias(node):
+            _store_for_readers(node.name, produced, graph, rules, builder)
+    return produced
+
+
+def gemm_rules(workload: Workload, recipe: Recipe) -> dict[str, GemmRule]:
+    """Return what the recipe asks of every layer, exceptions applied."""
+    graph = workload.graph
+    spec = workload.input
+    has_exception = spec.kind is InputKind.IMAGE and spec.first_layer_exception
+    readers = {node.name for node in graph.effective_readers(INPUT)} if has_exception else set()
+    with_gemm = [node.name for node in graph.nodes if node.layer.feeds_gemm]
+    last = with_gemm[-1] if with_gemm else None
+    return {
+        node.name: recipe.gemm_rule(reads_image=node.name in readers, is_last=node.name == last)
+        for node in graph.nodes
+    }
+
+
+def _scope(
+    node: Node,
+    produced: dict[str, str],
+    graph: Graph,
+    rules: dict[str, GemmRule],
+    builder: TraceBuilder,
+) -> LayerScope:
+    """Return a layer's view of the trace in the making."""
+    folding = [norm for norm, conv in graph.folded.items() if conv == node.name]
+    norms = [other for other in graph.nodes if other.name in folding]
+    return LayerScope(
+        builder=builder,
+        name=node.name,
+        inputs=tuple(produced[name] for name in node.inputs),
+        input_shapes=node.input_shapes,
+        output_shape=node.output_shape,
+        rule=rules[node.name],
+        continues=_continues(node, graph, training=builder.training),
+        is_folded=node.name in graph.folded,
+        folds=next(
+            ((norm.name, norm.layer.eps) for norm in norms if isinstance(norm.layer, BatchNorm2d)),
+            None,
+        ),
+    )
+
+
+def _continues(node: Node, graph: Graph, *, training: bool) -> bool:
+    """Return whether the output is no result and only the next layer reads it, element-wise.
+
+    In training a layer with statistics of its own reads its input several times.
+    """
+    readers = graph.effective_readers(node.name)
+    following = graph.next_computing(node)
+    return (
+        node.name not in graph.outputs
+        and len(readers) == 1
+        and following is not None
+        and readers[0].name == following.name
+        and following.layer.elementwise
+        and not (training and following.layer.has_statistics)
+    )
+
+
+def _store_for_readers(
+    name: str,
+    produced: dict[str, str],
+    graph: Graph,
+    rules: dict[str, GemmRule],
+    builder: TraceBuilder,
+) -> None:
+    """Store a finished tensor in the operand format of every GEMM that reads it."""
+    for reader in graph.effective_readers(name):
+        if reader.layer.feeds_gemm:
+            rule = rules[reader.name]
+            builder.store(produced[name], rule.operands.activation, scaled=rule.scaled, layer=name)

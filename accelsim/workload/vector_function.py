@@ -1,0 +1,75 @@
+"""What a function of the vector unit is, and how many elements it visits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from accelsim.workload.ops import Attribute
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VectorFunction:
+    """What a function takes, gives, and how many elements it visits.
+
+    Parameters
+    ----------
+    name : str
+        Name used in `VectorOp.function`.
+    inputs : tuple of str
+        Names of the inputs, in order.
+    outputs : tuple of str
+        Names of the outputs, in order; those after the first may be left out.
+    attributes : tuple of str
+        Names of the attributes that an op may carry.
+    elementwise : bool
+        Every output element depends on one position of its inputs, so the op can
+        work on its producer's write-back.
+    visits : callable
+        ``visits(input shape, output shape, attributes)``: element operations of the
+        vector unit.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: tuple[str, ...]
+    elementwise: bool
+    visits: Callable[[Shape, Shape, Mapping[str, Attribute]], int]
+
+
+def per_output(_x: Shape, y: Shape, _attributes: Mapping[str, Attribute]) -> int:
+    """Count one visit for every element of the output."""
+    return math.prod(y)
+
+
+def per_input(x: Shape, _y: Shape, _attributes: Mapping[str, Attribute]) -> int:
+    """Count one visit for every element of the first input."""
+    return math.prod(x)
+
+
+def per_window_tap(_x: Shape, y: Shape, attributes: Mapping[str, Attribute]) -> int:
+    """Count one visit for every element of every window that the output stands for."""
+    kernel = attributes["kernel"]
+    assert isinstance(kernel, tuple)
+    return math.prod(y) * int(kernel[0]) * int(kernel[1])
+
+
+def softmax_passes(x: Shape, _y: Shape, _attributes: Mapping[str, Attribute]) -> int:
+    """Count three visits for every element."""
+    passes = 3  # largest; exponential and sum; division
+    return passes * math.prod(x)
+
+
+def store_passes(_x: Shape, y: Shape, attributes: Mapping[str, Attribute]) -> int:
+    """Count one visit for every element, and one more where a scale is looked for."""
+    scaled = attributes.get("scaling", "none") != "none"
+    return math.prod(y) * (2 if scaled else 1)  # a scale needs a pass of its own
+
+
+def per_window_tap_of_input(x: Shape, _y: Shape, attributes: Mapping[str, Attribute]) -> int:
+    """Count one visit for every element of every window that the first input stands for."""
+    return per_window_tap((), x, attributes)

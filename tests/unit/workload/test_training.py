@@ -1,0 +1,144 @@
+"""Training steps as traces: every backward rule against finite differences, in float64."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from accelsim.numerics.initialize import he_parameters
+from accelsim.numerics.references import total_reference
+from accelsim.precision import get_recipe, list_recipes
+from accelsim.workload import Trace, Workload, lower, prepare_parameter
+from accelsim.workload.settings import step_settings
+from accelsim.workload.trace_check import check_trace
+
+BATCH = 3
+
+
+def network(input_shape: list[int], layers: list[dict[str, Any]]) -> Workload:
+    named = tuple({"name": f"l{index}", **layer} for index, layer in enumerate(layers))
+    return Workload.model_validate(
+        {"name": "net", "input": {"shape": tuple(input_shape)}, "layers": named}
+    )
+
+
+def conv(**fields: Any) -> dict[str, Any]:
+    return {"kind": "conv2d", "in_channels": 4, "out_channels": 4, "kernel": 3, **fields}
+
+
+NETWORKS: dict[str, tuple[list[int], list[dict[str, Any]]]] = {
+    "linear": (
+        [5],
+        [
+            {"kind": "linear", "in_features": 5, "out_features": 6},
+            {"kind": "relu"},
+            {"kind": "linear", "in_features": 6, "out_features": 4, "bias": False},
+        ],
+    ),
+    "softmax at the end": (
+        [5],
+        [{"kind": "linear", "in_features": 5, "out_features": 4}, {"kind": "softmax"}],
+    ),
+    "strided, dilated, grouped convolution": (
+        [7, 6, 3],
+        [
+            conv(in_channels=3, kernel=(3, 2), padding=(1, 2)),
+            conv(stride=(2, 1), dilation=(1, 2), padding=(2, 1), groups=2, bias=False),
+            conv(kernel=1, stride=2, padding=0, groups=4),
+            {"kind": "global_avg_pool"},
+            {"kind": "flatten"},
+            {"kind": "linear", "in_features": 4, "out_features": 4},
+        ],
+    ),
+    "pooling": (
+        [8, 7, 2],
+        [
+            conv(in_channels=2, padding=1),
+            {"kind": "max_pool2d", "kernel": 3, "stride": 2, "padding": 1},
+            conv(padding=1),
+            {"kind": "avg_pool2d", "kernel": (2, 3), "stride": 1, "padding": 1,
+             "count_include_pad": False},
+            conv(padding=2),
+            {"kind": "avg_pool2d", "kernel": 2},
+            {"kind": "flatten"},
+            {"kind": "linear", "in_features": 3 * 3 * 4, "out_features": 4},
+        ],
+    ),
+    "batch norm and residual": (
+        [5, 4, 2],
+        [
+            conv(name="a", in_channels=2, bias=False),
+            {"name": "bn", "kind": "batch_norm2d", "num_features": 4},
+            {"name": "ra", "kind": "relu"},
+            conv(name="b", padding=1),
+            {"name": "bn2", "kind": "batch_norm2d", "num_features": 4},
+            {"name": "sum", "kind": "add", "inputs": ["bn2", "ra"]},
+            {"name": "twice", "kind": "add", "inputs": ["sum", "sum"]},
+            {"name": "rb", "kind": "relu"},
+            {"name": "f", "kind": "flatten"},
+            {"name": "fc", "kind": "linear", "in_features": 24, "out_features": 4},
+        ],
+    ),
+}  # fmt: skip
+
+
+def lowered(name: str, **options: Any) -> tuple[Workload, Trace]:
+    net = network(*NETWORKS[name])
+    return net, lower(net, get_recipe("fp32"), batch=BATCH, phase="training", **options)
+
+
+def tensors_for(net: Workload, trace: Trace, seed: int = 0) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    made = he_parameters(net.parameters, seed=seed)
+    parameters = {name: value + 0.1 * rng.standard_normal(value.shape) for name, value in
+                  made.items()}  # fmt: skip
+    tensors = {one.tensor: prepare_parameter(one, parameters) for one in trace.parameters}
+    tensors["input"] = rng.standard_normal(trace.tensors["input"].shape)
+    tensors |= step_settings(learning_rate=0.1)
+    shape = trace.tensors["labels"].shape
+    is_classes = len(shape) < len(trace.tensors[trace.outputs[0]].shape)
+    tensors["labels"] = (
+        rng.integers(0, 4, shape).astype(float) if is_classes else rng.standard_normal(shape)
+    )
+    return tensors
+
+
+def gradients_of(trace: Trace) -> dict[str, str]:
+    return {op.inputs[0]: op.inputs[1] for op in trace.vector_ops if op.function == "l2_regularize"}
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "squared_error"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_gradients_are_finite_differences_of_the_loss(name: str, loss: str) -> None:
+    if (name, loss) == ("softmax at the end", "squared_error"):
+        pytest.skip("the squared error does not look through a softmax")
+    net, trace = lowered(name, loss=loss)
+    assert check_trace(trace) is None
+    tensors = tensors_for(net, trace)
+    gradients = gradients_of(trace)
+    learned = {full for full, spec in net.parameters.items() if spec.learned}
+    assert gradients.keys() == learned
+    got = total_reference(trace, tensors, keep=gradients.values())
+    rng = np.random.default_rng(1)
+    for weight, gradient in gradients.items():
+        assert got[gradient].shape == tensors[weight].shape
+        for index in rng.choice(tensors[weight].size, size=min(4, tensors[weight].size),
+                                replace=False):  # fmt: skip
+            step = 1e-5
+            losses = []
+            for sign in (1, -1):
+                moved = tensors[weight].copy()
+                moved.flat[index] += sign * step
+                losses.append(float(total_reference(trace, {**tensors, weight: moved})["loss"][0]))
+            slope = (losses[0] - losses[1]) / (2 * step)
+            assert got[gradient].flat[index] == pytest.approx(slope, rel=1e-5, abs=1e-8), weight
+
+
+@pytest.mark.parametrize("recipe", list_recipes())
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_recipe_makes_a_valid_trace(name: str, recipe: str) -> None:
+    net = network(*NETWORKS[name])
+    trace = lower(net, get_recipe(recipe), batch=BATCH, phase="training")
+    assert check_trace(trace) is None
