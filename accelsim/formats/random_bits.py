@@ -141,8 +141,9 @@ def finish(words: UInt64Array) -> UInt64Array:
     uniform word each half of the result is exactly uniform.
     """
     low: UInt64Array = (words & np.uint64(_LOW_HALF)) * np.uint64(FINISH_MULTIPLIER_LOW)
-    high = (words >> np.uint64(32)) * np.uint64(FINISH_MULTIPLIER_HIGH)
-    return low ^ (high << np.uint64(32)) ^ (high >> np.uint64(32))
+    high: UInt64Array = (words >> np.uint64(32)) * np.uint64(FINISH_MULTIPLIER_HIGH)
+    crossed: UInt64Array = (high << np.uint64(32)) ^ (high >> np.uint64(32))
+    return low ^ crossed
 
 
 def field_width(count: int) -> int:

@@ -76,7 +76,7 @@ def axpy(
     Examples
     --------
     >>> from accelsim.formats import get_format
-    >>> axpy(-0.001, [0.5], [1.0], get_format("fp16_e6m9"))
+    >>> axpy(-0.0005, [0.5], [1.0], get_format("fp16_e6m9"))
     array([1.], dtype=float32)
     """
     rule = AdditionRule(

@@ -20,8 +20,9 @@ FLOAT64_BITS = 53
 
 
 def split32(fmt: FloatFormat) -> rules.Split:
-    """Return the constant of the rounding by splitting."""
-    return rules.Split(np.float32(2.0 ** (FLOAT32_BITS - fmt.precision) + 1.0))
+    """Return the constants of the rounding by splitting."""
+    scale = 2.0 ** (FLOAT32_BITS - fmt.precision)
+    return rules.Split(np.float32(1.0 - scale), np.float32(scale))
 
 
 def grid32(fmt: FloatFormat) -> rules.Grid:

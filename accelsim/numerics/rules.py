@@ -16,10 +16,20 @@ import numpy as np
 
 
 class Split(NamedTuple):
-    """Nearest-even by Veltkamp's splitting: three operations, no smallest number."""
+    """Nearest-even in two operations, for p <= 11 significant bits; no smallest number.
 
-    #: 2**(24 - p) + 1 for p significant bits.
+    With s = 24 - p, the difference g = 2**s x - x, rounded to float32, is a multiple
+    of u = 2**s ulp(x), the step of p bits at x, and so is 2**s x; so r = 2**s x - g is
+    exact, and is x rounded to a multiple of u. A tie goes to even: there x is an
+    even number of ulps, so 2**s x is an even number of u. Where g falls into the
+    binade below, its grid is twice as fine; but x is then within 2**-s of a power
+    of two, which is nearest on either grid.
+    """
+
+    #: 1 - 2**(24 - p).
     splitter: np.float32
+    #: 2**(24 - p).
+    scale: np.float32
 
 
 class Grid(NamedTuple):

@@ -6,7 +6,7 @@ as fast as it is. It repeats the additions by the definition and looks at each.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from accelsim.precision import AccumulationMethod, Accumulator, PairRule
 
 #: Outputs that are looked at unless the caller says otherwise.
 DEFAULT_SAMPLE = 1024
+_EVENTS = ("additions", "zero_products", "swamped", "overflowed", "saturated", "underflowed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,13 @@ class AdditionCounts:
     saturated: int = 0
     underflowed: int = 0
 
+    def __add__(self, other: AdditionCounts) -> AdditionCounts:
+        """Return the counts of two sets of additions for the same sampled outputs."""
+        return replace(
+            self,
+            **{name: getattr(self, name) + getattr(other, name) for name in _EVENTS},
+        )
+
     @property
     def swamped_share(self) -> float:
         """Swamped additions per addition; 0 where there is none."""
@@ -73,9 +81,9 @@ def count_additions(
 
     Parameters
     ----------
-    a : array_like, shape (m, k)
+    a : array_like, shape (m, k) or (batch, m, k)
         Left operand, already quantized.
-    b : array_like, shape (k, n)
+    b : array_like, shape (k, n) or (batch, k, n)
         Right operand.
     accumulator : Accumulator
         Sequential, with or without chunks.
@@ -99,49 +107,84 @@ def count_additions(
     >>> count_additions(ones, ones.T, Accumulator(format="fp16_e6m9")).swamped
     76
     """
-    fused = accumulator.pair is PairRule.FUSED and accumulator.pair_size > 1
-    if accumulator.method is not AccumulationMethod.SEQUENTIAL or fused:
+    if not is_countable(accumulator):
         raise ConfigError("Additions are counted for accumulators that add one product at a time.")
-    left, right = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    if left.ndim != 2 or right.ndim != 2 or left.shape[1] != right.shape[0]:
+    left, right = np.asarray(a), np.asarray(b)
+    if left.ndim not in (2, 3) or left.ndim != right.ndim or left.shape[-1] != right.shape[-2]:
         raise ShapeError(f"{left.shape} @ {right.shape} is no product of two matrices.")
-    rows, columns = _draw(left.shape[0], right.shape[1], sample, seed)
+    stacks = (1, *left.shape)[-3], (1, *right.shape)[-3]
+    if stacks[0] != stacks[1]:
+        raise ShapeError(f"{stacks[0]} matrices on the left, {stacks[1]} on the right.")
+    left, right = left.reshape(stacks[0], *left.shape[-2:]), right.reshape(-1, *right.shape[-2:])
+    outputs = left.shape[0] * left.shape[1] * right.shape[2]
+    # The row of a batched output counts through the batches.
+    rows, columns = np.divmod(_draw(outputs, sample, seed), max(right.shape[2], 1))
+    batch, row = np.divmod(rows, max(left.shape[1], 1))
+    x, y = (np.asarray(part, np.float64) for part in (left[batch, row], right[batch, :, columns]))
     with np.errstate(invalid="ignore"):
-        products = left[rows] * right[:, columns].T  # (sampled, k)
-    zeros = int(((left[rows] == 0) | (right[:, columns].T == 0)).sum())
+        products = x * y  # (sampled, k)
     if accumulator.product is not None:
         rounded = accumulator.product.quantize(products, rounding=Rounding.NEAREST_EVEN)
         products = np.asarray(rounded, np.float64)
     tally = _Tally(Outputs(rows, columns), key)
     _walk(products, accumulator, tally)
     return AdditionCounts(
-        outputs=left.shape[0] * right.shape[1],
+        outputs=outputs,
         sampled_outputs=rows.size,
-        zero_products=zeros,
+        zero_products=int(((x == 0) | (y == 0)).sum()),
         **tally.counts,
     )
 
 
-def _draw(m: int, n: int, sample: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return rows and columns of the sampled outputs."""
-    total = m * n
-    chosen = np.arange(total)
-    if sample < total:
-        chosen = np.sort(np.random.default_rng(seed).choice(total, sample, replace=False))
-    rows, columns = np.divmod(chosen, max(n, 1))
-    return rows, columns
+def is_countable(accumulator: Accumulator) -> bool:
+    """Return whether an accumulator adds one product after the other, each rounded."""
+    fused = accumulator.pair is PairRule.FUSED and accumulator.pair_size > 1
+    return accumulator.method is AccumulationMethod.SEQUENTIAL and not fused
+
+
+def _draw(outputs: int, sample: int, seed: int) -> NDArray[np.int64]:
+    """Return the sampled outputs, in ascending order."""
+    if sample >= outputs:
+        return np.arange(outputs)
+    generator = np.random.default_rng(seed)
+    return np.sort(generator.choice(outputs, sample, replace=False, shuffle=False))
 
 
 def _walk(products: Float64Array, accumulator: Accumulator, tally: _Tally) -> None:
-    """Repeat every addition of the definition."""
-    inner, outer = inner_rule(accumulator), outer_rule(accumulator)
-    total = np.zeros(products.shape[0])
-    length = accumulator.chunk_length(products.shape[1])
-    for chunk, start in enumerate(range(0, products.shape[1], length)):
-        part = np.zeros(products.shape[0])
-        for i in range(start, min(start + length, products.shape[1])):
-            part = tally.add(inner, part, products[:, i], i)
-        total = tally.add(outer, total, part, chunk)
+    """Repeat every addition of the definition.
+
+    Chunks start from zero, so that their additions can be made side by side; the
+    random bits of a stochastic one depend on the position, so that it is made alone.
+    """
+    outputs, k = products.shape
+    length = min(accumulator.chunk_length(k), max(k, 1))
+    together = accumulator.rounding is not Rounding.STOCHASTIC
+    full = k // length if together else 0
+    whole, rest = products[:, : full * length], products[:, full * length :]
+    blocks = [whole.reshape(outputs, full, length)] if full else []
+    starts = range(0, rest.shape[1], length)
+    blocks += [rest[:, None, start : start + length] for start in starts]
+    outer, chunk, total = outer_rule(accumulator), 0, np.zeros(outputs)
+    for block in blocks:
+        sums = _chunk_sums(block, chunk * length, accumulator, tally)
+        for position in range(block.shape[1]):
+            total = tally.add(outer, total, sums[:, position], chunk)
+            chunk += 1
+
+
+def _chunk_sums(
+    block: Float64Array, start: int, accumulator: Accumulator, tally: _Tally
+) -> Float64Array:
+    """Add up chunks of equal length, (outputs, chunks, length), side by side."""
+    inner = inner_rule(accumulator)
+    side_by_side = block.shape[1] > 1
+    part = np.zeros(block.shape[:2])
+    for i in range(block.shape[2]):
+        if side_by_side:
+            part = tally.add(inner, part, block[:, :, i], i)
+        else:
+            part[:, 0] = tally.add(inner, part[:, 0], block[:, 0, i], start + i)
+    return part
 
 
 class _Tally:

@@ -77,16 +77,16 @@ def _rounding(rule: Any) -> Callable[[_Array, _Array], None]:
     """Return the rounding of a rule; the operations are those of the kernels, in order."""
     match rule:
         case rules.Split():
-            return lambda x, out: _split(x, out, rule.splitter)
+            return lambda x, out: _split(x, out, rule)
         case rules.Grid():
             return lambda x, out: _grid(x, out, rule)
         case _:
             return lambda x, out: _away(x, out, rule)
 
 
-def _split(x: _Array, out: _Array, splitter: np.float32) -> None:
-    np.multiply(x, splitter, out=out)
-    x -= out
+def _split(x: _Array, out: _Array, rule: rules.Split) -> None:
+    np.multiply(x, rule.splitter, out=out)
+    x *= rule.scale
     out += x
 
 

@@ -5,7 +5,7 @@ Valid under the conditions that `accelsim.numerics.paths` proves.
 References
 ----------
 T. Dekker, "A floating-point technique for extending the available precision",
-Numerische Mathematik 18 (1971): Veltkamp's splitting, here the rounding.
+Numerische Mathematik 18 (1971): Veltkamp's splitting, of which this is a shorter form.
 """
 
 from __future__ import annotations
@@ -66,8 +66,7 @@ def _ordered32(rule: Any, a: Any, b: Any, total: Any) -> Any:
 
 
 def _split(rounding: Any, x: Any) -> Any:
-    g = multiply(x, splat(rounding.splitter))
-    return add(g, subtract(x, g))
+    return multiply_add(x, splat(rounding.scale), multiply(x, splat(rounding.splitter)))
 
 
 def _grid(rounding: Any, x: Any) -> Any:

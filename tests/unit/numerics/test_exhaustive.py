@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from accelsim.formats import get_format
+from accelsim.formats import FloatFormat, get_format
 from accelsim.numerics import PathChoice, PathName, matmul, rules
 from accelsim.numerics.matmul import by_kernel
 from accelsim.numerics.rule_constants import grid32, split32
@@ -57,3 +57,17 @@ def test_every_accumulator_code_plus_every_product(rounding):
         found = by_kernel(a[None], b[None], Accumulator(format="fp16_e6m9"), choice)[0]
         expected = np.clip(_nearest_even_sum(codes[:, None], some), -fmt.max_finite, fmt.max_finite)
         np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("precision", [2, 3, 4, 8, 9, 10, 11])
+def test_splitting_rounds_every_float32_significand(precision):
+    """All 2**23 of one binade, both signs; other binades are the same up to scale."""
+    fmt = FloatFormat("narrow", exponent_bits=7, mantissa_bits=precision - 1, bias=63)
+    rule = split32(fmt)
+    x = np.arange(2**23, 2**24, dtype=np.int64).astype(np.float32)
+    step = 2.0 ** (24 - precision)
+    expected = np.rint(x / step) * step
+    for sign in (np.float32(1.0), np.float32(-1.0)):
+        y = x * sign
+        found = y * rule.scale + y * rule.splitter
+        np.testing.assert_array_equal(found, expected * sign)
