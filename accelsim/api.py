@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from accelsim.cost import (
     load_cost_table,
     trace_traffic,
 )
-from accelsim.errors import ConfigError, MappingError, UnsupportedError
+from accelsim.errors import ConfigError, DataError, Infeasibility, MappingError, UnsupportedError
 from accelsim.explore.grid import grid, parse_axis
 from accelsim.explore.jobs import Job, input_hashes, job_key, load_job, resolved
 from accelsim.explore.pareto import check_metrics
@@ -26,6 +27,7 @@ from accelsim.explore.sweep import Point, SweepResult, run_points
 from accelsim.numerics.execution import Execution
 from accelsim.numerics.executor import execute
 from accelsim.numerics.initialize import bind_tensors, initialize
+from accelsim.numerics.lifetimes import peak_bytes
 from accelsim.precision import Recipe
 from accelsim.results import Comparison, Readings, RunResult, assemble, compare_results
 from accelsim.schedule import Schedule, make_schedules
@@ -238,6 +240,8 @@ def _evaluate_point(job: Job) -> dict[str, Any]:
 def _run_job(job: Job, on_progress: Progress) -> RunResult:
     on_progress(f"{job.workload.name} on {job.chip.name}: schedule")
     trace = lower(job.workload, job.recipe, batch=job.batch, phase=job.phase)
+    if job.numerics != "off":
+        _check_memory(trace)
     schedules = make_schedules(trace.ops, job.chip)
     execution, provenance = _execute(job, trace, schedules, on_progress)
     on_progress(f"{job.workload.name} on {job.chip.name}: time")
@@ -279,6 +283,16 @@ def _execute(
         sample=SAMPLED_ROWS if job.numerics == "sample" else None,
     )
     return execution, {"input": given.provenance, "weights": weights.provenance}
+
+
+def _check_memory(trace: Trace) -> None:
+    """Refuse before the machine has to: an operating system out of memory kills."""
+    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    needed = peak_bytes(trace)
+    if needed > there:
+        levers = ("a smaller --batch", "--numerics off, which needs no values")
+        what = f"The values of {trace.workload} at batch {trace.batch}"
+        raise DataError(str(Infeasibility(what, needed >> 20, there >> 20, "MiB", levers)))
 
 
 def _price(

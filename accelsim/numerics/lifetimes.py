@@ -1,10 +1,13 @@
-"""When a tensor of a trace is no longer needed."""
+"""When a tensor of a trace is no longer needed, and how much memory that leaves in use."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from accelsim.workload.ops import Gemm, Op
+from accelsim.workload.trace import Trace
+
+_STORED_BYTES, _EXACT_BYTES = 4, 8
 
 
 def operand_names(op: Op) -> tuple[str, ...]:
@@ -30,3 +33,22 @@ def last_uses(ops: Sequence[Op]) -> tuple[frozenset[str], ...]:
     for name, index in last.items():
         ends[index].add(name)
     return tuple(frozenset(names) for names in ends)
+
+
+def peak_bytes(trace: Trace, *, references: bool = True) -> int:
+    """Return the most memory that the arrays of an execution take at once, about.
+
+    Counts the tensors alive at each op and the gathered operand and result of the
+    op itself: four bytes an element, and eight more with references.
+    """
+    per_element = _STORED_BYTES + (_EXACT_BYTES if references else 0)
+    alive: set[str] = set()
+    peak = 0
+    for op, ended in zip(trace.ops, last_uses(trace.ops), strict=True):
+        alive.update((*operand_names(op), *result_names(op)))
+        elements = sum(trace.tensors[name].elements for name in alive)
+        if isinstance(op, Gemm):
+            elements += op.groups * op.m * (op.k + op.n)
+        peak = max(peak, elements * per_element)
+        alive -= ended
+    return peak

@@ -206,6 +206,11 @@ class TestBadInput:
         outcome = cli("run", "resnet18", *QUICK, "--set", "arch.scratchpad.capacity_kib=2")
         refused(outcome, "needs", "has", "What would help")
 
+    def test_batch_that_memory_cannot_hold(self, cli: Run) -> None:
+        refused(
+            cli("run", "tiny", "--batch", "1000000"), "MiB", "smaller --batch", "--numerics off"
+        )
+
     def test_chunk_where_no_adder_is(self, cli: Run) -> None:
         refused(cli("run", "tiny", "--set", "recipe.accumulator.chunk_size=24"), "k tile", "Use")
 
