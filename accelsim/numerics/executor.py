@@ -46,6 +46,7 @@ def execute(
     step: int = 0,
     sample: int | None = None,
     references: bool = True,
+    counts: bool = True,
     keep: Collection[str] = (),
 ) -> Execution:
     """Execute the ops of a trace in order and say what each of them lost.
@@ -69,6 +70,8 @@ def execute(
         Rows per GEMM that go through the real accumulator; None for all.
     references : bool
         Compute `error_local` and `error_total`; more than doubles the work.
+    counts : bool
+        Count overflows, other events and zero products; without, records hold names only.
     keep : collection of str
         Tensors to return besides the trace's outputs.
 
@@ -100,7 +103,8 @@ def execute(
     unknown = [name for name in keep if name not in trace.tensors]
     if unknown:
         raise DataError(f"The trace has no tensor named {', '.join(map(repr, unknown))}.")
-    machine = Machine(trace, tensors, Options(schedules or {}, threads, seed, sample, references))
+    options = Options(schedules or {}, threads, seed, sample, references, counts)
+    machine = Machine(trace, tensors, options)
     wanted = sorted({*trace.outputs, *keep})
     records = []
     for index, (op, ended) in enumerate(zip(trace.ops, last_uses(trace.ops), strict=True)):

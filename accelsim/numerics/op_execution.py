@@ -19,12 +19,14 @@ from accelsim.formats import NumberFormat, Overflow, Rounding
 from accelsim.formats.random_bits import StreamKey
 from accelsim.numerics.errors_report import (
     ErrorFigures,
+    EventCounts,
     count_events,
     measure,
     zero_product_share,
 )
 from accelsim.numerics.execution import Record
 from accelsim.numerics.lifetimes import operand_names, result_names
+from accelsim.numerics.op_telemetry import allowed_path, count_in_order
 from accelsim.numerics.reduction import Ordered, reduce_in_order
 from accelsim.numerics.references import as_float64, local_vector_op, reference_gemm, total_op
 from accelsim.numerics.storage import load_input, load_parameter, store_tensor
@@ -50,6 +52,8 @@ class Options:
     seed: int
     sample: int | None
     references: bool
+    telemetry: bool = False
+    counts: bool = True
 
 
 class Machine:
@@ -146,11 +150,15 @@ class Machine:
             self.factors[op.out.tensor] = factor
         return Record(
             op.name,
-            count_events(values, values if local is None else local, op.out.format),
+            self._events(values, values if local is None else local, op.out.format),
             error_local=self._local_error(values, local, op.out.format),
             error_total=self._total_error(op, values, factor, rows),
-            zero_products=zero_product_share(a, b),
+            zero_products=zero_product_share(a, b) if options.counts else None,
             sampled_rows=values.shape[1] if is_sample else None,
+            arithmetic=allowed_path(a, b, (op.a.format, op.b.format), op.accumulator).name,
+            additions=count_in_order(a, b, op.accumulator, order, key=key)
+            if options.telemetry
+            else None,
         )
 
     def _vector_op(self, op: VectorOp, key: StreamKey) -> Record:
@@ -168,11 +176,11 @@ class Machine:
         values = store_tensor(result, fmt, rounding=op.rounding, overflow=op.overflow, key=key)
         self.stored[name] = values
         if not self._options.references:
-            return Record(op.name, count_events(values, result, fmt))
+            return Record(op.name, self._events(values, result, fmt))
         local = local_vector_op(op, inputs, fmt)[0]
         return Record(
             op.name,
-            count_events(values, local, fmt),
+            self._events(values, local, fmt),
             error_local=measure(values, local, fmt),
             error_total=self._total_error(op, values, 1.0 if scale is None else scale),
         )
@@ -184,14 +192,17 @@ class Machine:
         values = compute_update(op, inputs, fmt, key)
         self.stored[name] = values
         if not self._options.references:
-            return Record(op.name, count_events(values, values, fmt))
+            return Record(op.name, self._events(values, values, fmt))
         local = local_vector_op(op, inputs, fmt)[0]
         return Record(
             op.name,
-            count_events(values, local, fmt),
+            self._events(values, local, fmt),
             error_local=measure(values, local, fmt),
             error_total=self._total_error(op, values, 1.0),
         )
+
+    def _events(self, values: Array, exact: Array, fmt: NumberFormat) -> EventCounts:
+        return count_events(values, exact, fmt) if self._options.counts else EventCounts()
 
     def _local_error(
         self, values: Array, local: Array | None, fmt: NumberFormat

@@ -60,7 +60,7 @@ def advance(
     run = execute(
         trace, given,
         schedules=program.orders, threads=threads, seed=settings.seed, step=state.step,
-        references=False,
+        references=False, counts=False,
     )  # fmt: skip
     logits, loss = run.tensors[trace.outputs[0]], float(run.tensors[LOSS][0])
     is_finite = FINITE not in run.tensors or float(run.tensors[FINITE][0]) == 1.0
@@ -115,7 +115,8 @@ def accuracy(
         x = network_input(split.x[part], task.workload.input)
         run = execute(
             trace, bind_tensors(trace, parameters, x),
-            schedules=program.orders, threads=threads, seed=task.settings.seed, references=False,
+            schedules=program.orders, threads=threads, seed=task.settings.seed,
+            references=False, counts=False,
         )  # fmt: skip
         is_right = run.output.argmax(axis=-1) == split.labels[part]
         is_right &= ~np.isnan(run.output).any(axis=-1)
