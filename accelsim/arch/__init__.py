@@ -4,7 +4,7 @@ from accelsim.arch.accumulator import AccumulatorCapability, AccumulatorUnit
 from accelsim.arch.catalog import DEFAULT_CHIP, list_chips, load_chip
 from accelsim.arch.chip import Chip
 from accelsim.arch.interconnect import Interconnect, Topology
-from accelsim.arch.mac_array import Drain, MacArray, OperandPair
+from accelsim.arch.mac_array import Drain, MacArray, OperandPair, RegisterFile
 from accelsim.arch.memory import Dram, Memory
 from accelsim.arch.vector_unit import VectorUnit
 
@@ -19,6 +19,7 @@ __all__ = [
     "MacArray",
     "Memory",
     "OperandPair",
+    "RegisterFile",
     "Topology",
     "VectorUnit",
     "list_chips",

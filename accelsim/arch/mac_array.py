@@ -34,6 +34,20 @@ class Drain(StrEnum):
     EXPOSED = "exposed"
 
 
+class RegisterFile(StrictModel):
+    """What an element of a row-stationary array keeps, in words.
+
+    The defaults are those of Eyeriss (Chen et al., JSSC 2017, table I).
+    """
+
+    weights: int = Field(default=224, ge=1, le=2**20)
+    """Weights: kernel rows of several output channels."""
+    activations: int = Field(default=12, ge=1, le=2**20)
+    """Activations under one window: kernel width x channels."""
+    psums: int = Field(default=24, ge=1, le=2**20)
+    """Output channels that take turns on the same activations."""
+
+
 class MacArray(StrictModel):
     """`rows` x `cols` processing elements under one dataflow."""
 
@@ -51,6 +65,8 @@ class MacArray(StrictModel):
     """Passes follow each other without draining the array in between."""
     drain: Drain = Drain.HIDDEN
     """How finished outputs leave an output-stationary array."""
+    register_file: RegisterFile = RegisterFile()
+    """What an element keeps where kernel rows stay; no other dataflow asks."""
 
     @field_validator("dataflow")
     @classmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from accelsim.precision import PairRule
 from accelsim.schedule.mapping import Dim, Level, Loop
+from accelsim.schedule.reduction_order import ReductionOrder
 from accelsim.schedule.schedule import Schedule
 from accelsim.schedule.working_set import working_set
 
@@ -84,7 +85,7 @@ def _order_lines(schedule: Schedule) -> list[str]:
     accumulator = schedule.op.accumulator
     chunks = len(order.chunks())
     lines = [
-        f"each output: {_counted(order.k, 'product')} in k order,"
+        f"each output: {_counted(order.k, 'product')} in {_nest_text(order)},"
         f" {_counted(chunks, 'chunk')} of {order.chunk_size}"
         + (f", the last {order.k % order.chunk_size}" if order.k % order.chunk_size else ""),
         f"  in a chunk: {accumulator.method}, {accumulator.inner.name}, {accumulator.rounding}",
@@ -95,6 +96,14 @@ def _order_lines(schedule: Schedule) -> list[str]:
         lines.append(f"  {order.fused} products enter each addition, exact, rounded once")
     lines.extend(f"  {line}" for line in order.additions(limit=4))
     return lines
+
+
+def _nest_text(order: ReductionOrder) -> str:
+    """Return the loops over k in words, outermost first."""
+    if not order.nest:
+        return "k order"
+    loops = ", ".join(f"{loop.count} a stride of {loop.stride} apart" for loop in order.nest)
+    return f"the order of loops over k ({loops})"
 
 
 def _counted(count: int, noun: str) -> str:

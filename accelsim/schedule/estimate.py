@@ -179,6 +179,11 @@ def _pass_cycles(chip: Chip, layout: ArrayLayout, vectors: int) -> int:
     array = chip.mac_array
     if layout.fallback:
         return vectors
+    if layout.stationary is Stationary.ROW:
+        # One kernel row in every element, an output later in each row below.
+        return vectors * layout.cycles_per_vector + (
+            0 if array.overlap_passes else layout.cycles_per_vector * layout.rows
+        )
     skew = 0 if array.overlap_passes else layout.rows + layout.cols - 2
     if layout.stationary is Stationary.OUTPUT:
         return vectors + skew + (layout.rows if array.drain is Drain.EXPOSED else 0)

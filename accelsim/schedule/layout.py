@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from accelsim.schedule.k_order import KNest
 from accelsim.schedule.mapping import Dim, Stationary
 
 
@@ -34,6 +35,13 @@ class ArrayLayout:
         Most vectors streamed in a pass; None for no limit.
     fallback : bool
         True where the "array" is the vector unit.
+    units : tuple of (Dim, int)
+        Positions that one row, column or vector serves, for the dimensions where it
+        is not one, or `k_per_pe` of k.
+    rows_per_pass : int or None
+        Rows that a pass fills; None for all.
+    k_nest : tuple of KLoop
+        Order in which the positions of k are added; empty for plain k order.
     """
 
     dataflow: str
@@ -47,15 +55,26 @@ class ArrayLayout:
     pass_order: tuple[Dim, ...]
     stream_limit: int | None = None
     fallback: bool = False
+    units: tuple[tuple[Dim, int], ...] = ()
+    rows_per_pass: int | None = None
+    k_nest: KNest = ()
 
     def per_unit(self, dim: Dim) -> int:
         """Return the positions of `dim` that one row, column or vector serves."""
-        return self.k_per_pe if dim is Dim.K else 1
+        return dict(self.units).get(dim, self.k_per_pe if dim is Dim.K else 1)
+
+    @property
+    def cycles_per_vector(self) -> int:
+        """Cycles of one streamed vector, as `Mapping.cycles_per_vector`."""
+        if self.stationary is not Stationary.ROW:
+            return 1
+        per_output = -(-self.per_unit(self.rows_dim) // self.k_per_pe)
+        return per_output * self.per_unit(self.cols_dim)
 
     def spatial(self, dim: Dim) -> int | None:
         """Return the positions of `dim` that the array holds side by side; None if streamed."""
         if dim is self.rows_dim:
-            return self.rows * self.per_unit(dim)
+            return (self.rows_per_pass or self.rows) * self.per_unit(dim)
         if dim is self.cols_dim:
             return self.cols * self.per_unit(dim)
         return None
@@ -73,5 +92,5 @@ class ArrayLayout:
 
     @property
     def k_tile(self) -> int | None:
-        """Positions of k along the rows or columns; None where k is streamed."""
-        return self.spatial(Dim.K)
+        """Positions of k that adders at the array's edge see as one; None where all see each."""
+        return None if self.stationary is Stationary.ROW else self.spatial(Dim.K)

@@ -36,6 +36,7 @@ from accelsim.schedule.estimate import (
     compute_cycles,
     estimate_cycles,
 )
+from accelsim.schedule.kernel_rows import in_order
 from accelsim.schedule.layout import ArrayLayout
 from accelsim.schedule.mapping import Dim, Level, Loop, Mapping
 from accelsim.schedule.schedule import Schedule
@@ -146,7 +147,7 @@ def _best_block(
     op: Gemm, chip: Chip, layout: ArrayLayout, share: Share, room: int | None
 ) -> Candidate:
     """Return the block size and loop order for one core's share."""
-    sizer = Sizer(op, share)
+    sizer = Sizer(in_order(op, layout.k_nest), share)
     if room is None:
         return sizer.candidate(share.extents, n_outside=False)
     k_granule = _k_granule(op, layout)
@@ -280,6 +281,7 @@ def _mapping(op: Gemm, layout: ArrayLayout, *, share: Extents, candidate: Candid
         k_per_pe=layout.k_per_pe,
         chunk_size=min(op.k, op.accumulator.chunk_length(op.k)),
         fallback=layout.fallback,
+        k_nest=layout.k_nest,
     )
 
 

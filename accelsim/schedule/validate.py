@@ -7,7 +7,9 @@ from math import prod
 from accelsim.arch import Chip
 from accelsim.errors import Infeasibility, MappingError
 from accelsim.precision import PairRule
-from accelsim.schedule.mapping import Dim, Level, Loop, Mapping
+from accelsim.schedule.k_order import covers
+from accelsim.schedule.kernel_rows import KernelRows
+from accelsim.schedule.mapping import Dim, Level, Loop, Mapping, Stationary
 from accelsim.schedule.schedule import Schedule
 from accelsim.schedule.support import select_pair
 from accelsim.schedule.working_set import largest_tiles_bytes, working_set
@@ -52,7 +54,11 @@ def check_mapping(op: Gemm, chip: Chip, mapping: Mapping) -> None:
     _check_array_loops(op, chip, mapping)
     _check_partial_sums(chip, mapping)
     _check_pairs(op)
-    if mapping.k_on_rows:
+    if not covers(mapping.k_nest, op.k):
+        raise MappingError(f"{op.name}: {mapping.k_nest} does not visit every k once.")
+    if mapping.stationary is Stationary.ROW:
+        _check_k_borders(op, mapping)
+    elif mapping.k_on_rows:
         rows = mapping.only(Level.ROWS)
         check_chunk(
             op,
@@ -126,8 +132,14 @@ def _check_array_loops(op: Gemm, chip: Chip, mapping: Mapping) -> None:
     loops = tuple(mapping.only(level) for level in (Level.ROWS, Level.COLS, Level.STREAM))
     if {loop.dim for loop in loops} != {Dim.M, Dim.N, Dim.K}:
         raise MappingError(f"{op.name}: rows, columns and stream need m, n and k, each once.")
+    rows = KernelRows.of(op)
     for loop in loops:
-        if loop.tile != (rate if loop.dim is Dim.K else 1):
+        if mapping.stationary is Stationary.ROW:
+            wanted = {Level.ROWS: rows.kernel_width, Level.COLS: rows.out_width}
+            right = loop.tile % wanted.get(loop.level, 1) == 0
+        else:
+            right = loop.tile == (rate if loop.dim is Dim.K else 1)
+        if not right:
             raise MappingError(f"{op.name}: {_text(loop)} needs tiles of what one element takes.")
     stream = loops[-1]
     streamed = mapping.tile(Level.PASS, stream.dim) or mapping.tile(Level.BLOCK, stream.dim)
@@ -151,7 +163,10 @@ def _check_partial_sums(chip: Chip, mapping: Mapping) -> None:
             )
         return
     entries = chip.accumulator.entries
-    demand = waiting * mapping.only(Level.STREAM).count
+    stream = mapping.only(Level.STREAM)
+    demand = waiting * stream.count
+    if mapping.stationary is Stationary.ROW:
+        demand *= stream.tile * mapping.only(Level.COLS).tile
     if entries is not None and demand > entries:
         raise MappingError(
             f"{mapping.dataflow}: more partial sums wait than the accumulators hold.",

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from accelsim.arch import Chip
 from accelsim.schedule.dataflows.input_stationary import input_stationary
 from accelsim.schedule.dataflows.output_stationary import output_stationary
+from accelsim.schedule.dataflows.row_stationary import row_stationary
 from accelsim.schedule.dataflows.vector_fallback import vector_fallback
 from accelsim.schedule.dataflows.weight_stationary import weight_stationary
 from accelsim.schedule.mapping import Mapping
@@ -24,6 +25,7 @@ Dataflow = Callable[[Gemm, Chip], Mapping]
 BUILTIN: dict[str, Dataflow] = {
     "input_stationary": input_stationary,
     "output_stationary": output_stationary,
+    "row_stationary": row_stationary,
     "weight_stationary": weight_stationary,
 }
 
@@ -32,6 +34,7 @@ __all__ = [
     "Dataflow",
     "input_stationary",
     "output_stationary",
+    "row_stationary",
     "vector_fallback",
     "weight_stationary",
 ]
