@@ -117,7 +117,7 @@ def price_units(chip: Chip, table: CostTable) -> ChipUnits:
         prices=prices,
         scaling=scaling,
         pe=price_pe(chip.mac_array, chip.accumulator, prices),
-        outer_adder=prices.adder(outer),
+        outer_adder=prices.outer_adder(outer),
         lane=prices.pe(frozenset({lane_shape(chip)}), frozenset({lane_shape(chip)})),
         accumulator_memory=memory,
         scratchpad=scratchpad,

@@ -65,7 +65,7 @@ def resize_to_area(chip: Chip, target_mm2: float, *, table: CostTable) -> Chip:
     >>> table = load_cost_table("synth45")
     >>> target = chip_area(load_chip("fp8_chunk64"), table).total_mm2
     >>> resize_to_area(load_chip("fp32"), target, table=table).mac_array.cols
-    14
+    16
     """
     smallest = chip_area(with_cols(chip, 1), table).total_mm2
     if smallest > target_mm2:

@@ -30,6 +30,8 @@ Shapes = frozenset[FormatShape]
 #: A rounding to another format as a share of an adder of the wider one: the rounder
 #: and half of the normaliser, without aligner and carry chain. Our choice.
 CONVERTER_SHARE_OF_ADDER = 1 / 3
+#: `kind` of the row of an adder over chunks at the foot or a tap of a column.
+OUTER_TAP = "outer_tap"
 #: Gates of one bit of a linear-feedback shift register, beside its flip-flop, as full adders.
 _LFSR_BIT_ADDERS = 0.5
 
@@ -148,6 +150,16 @@ class UnitPrices:
         """Return an adder of two numbers of one format; no registers."""
         row = self.table.find(UnitKind.ADDER, frozenset({total}))
         return self._row_or_fitted(row, f"adder {total}", adder_amounts(total))
+
+    def outer_adder(self, total: FormatShape) -> UnitCost:
+        """Return an adder over chunks with the register of its sum, where the table has one."""
+        label = f"outer adder {total}"
+        row = self.table.find(UnitKind.ADDER, frozenset({total}), kind=OUTER_TAP)
+        if row is not None:
+            return self._from_row(row, label, adder_amounts(total))
+        if self.table.find(UnitKind.REGISTER_BIT) is None:
+            return self.adder(total)
+        return _sum(label, (self.adder(total), self.register(total.bits)))
 
     def converter(self, wide: FormatShape) -> UnitCost:
         """Return a rounding unit from a format of shape `wide` to a narrower one."""

@@ -78,7 +78,9 @@ def _check_row(row: CostRow, table: CostTable) -> None:
 
 def _check_order(small: CostRow, large: CostRow) -> None:
     """Check that `large` is not smaller, where all its formats are at least as wide."""
-    if small.area_um2 is None or large.area_um2 is None or small.variant is not large.variant:
+    if small.area_um2 is None or large.area_um2 is None:
+        return
+    if (small.variant, small.kind) != (large.variant, large.kind):
         return
     if not (_within(merge(small.shapes), merge(large.shapes)) and _sums_within(small, large)):
         return
