@@ -10,30 +10,26 @@ from typing import Any
 
 from accelsim._version import __version__
 from accelsim.arch import Chip
-from accelsim.cost import (
-    EnergyReport,
-    Hold,
-    count_actions,
-    evaluate,
-    hold_equal,
-    load_cost_table,
-    trace_traffic,
-)
+from accelsim.cost import Hold, hold_equal, load_cost_table
 from accelsim.errors import ConfigError, DataError, Infeasibility, MappingError, UnsupportedError
 from accelsim.explore.grid import grid, parse_axis
 from accelsim.explore.jobs import Job, input_hashes, job_key, load_job, resolved
 from accelsim.explore.pareto import check_metrics
+from accelsim.explore.pricing import price_trace
 from accelsim.explore.sweep import Point, SweepResult, run_points
+from accelsim.explore.training import train
 from accelsim.numerics.execution import Execution
 from accelsim.numerics.executor import execute
 from accelsim.numerics.initialize import bind_tensors, initialize
 from accelsim.numerics.lifetimes import peak_bytes
+from accelsim.numerics.op_telemetry import SAMPLED_OUTPUTS
 from accelsim.precision import Recipe
 from accelsim.results import Comparison, Readings, RunResult, assemble, compare_results
 from accelsim.schedule import Schedule, make_schedules
-from accelsim.timing import Timeline, simulate
-from accelsim.workload import Gemm, Trace, Workload, lower
+from accelsim.timing import simulate
+from accelsim.workload import Trace, Workload, lower
 from accelsim.workload.inputs import load_input
+from accelsim.workload.settings import seeded_inputs
 from accelsim.workload.weights import load_weights
 
 #: Chips that `compare` puts side by side unless told otherwise, the baseline first.
@@ -56,6 +52,7 @@ def run(
     weights: str | Path | None = None,
     seed: int = 0,
     threads: int | None = None,
+    telemetry: bool = False,
     overrides: Sequence[str] = (),
     on_progress: Progress | None = None,
 ) -> RunResult:
@@ -72,7 +69,7 @@ def run(
     batch : int
         Samples at once.
     phase : str
-        ``inference``.
+        ``inference`` or ``training``: one step on seeded random labels.
     numerics : str
         ``full`` computes every value, ``sample`` a seeded part of each GEMM, ``off`` none.
     input, weights : str or Path, optional
@@ -81,6 +78,8 @@ def run(
         Names all random numbers of the run.
     threads : int, optional
         Threads of the arithmetic; all cores where None. Never changes a bit.
+    telemetry : bool
+        Count what the additions of a seeded sample of each GEMM's outputs lose.
     overrides : sequence of str
         ``KEY=VALUE`` texts as for ``--set``; for things named or read from files.
     on_progress : callable, optional
@@ -104,7 +103,7 @@ def run(
     job = load_job(
         workload, arch, recipe, overrides,
         batch=batch, phase=phase, numerics=numerics, input=input, weights=weights,
-        seed=seed, threads=threads,
+        seed=seed, threads=threads, telemetry=telemetry,
     )  # fmt: skip
     return _run_job(job, on_progress or _silent)
 
@@ -247,7 +246,7 @@ def _run_job(job: Job, on_progress: Progress) -> RunResult:
     on_progress(f"{job.workload.name} on {job.chip.name}: time")
     timeline = simulate(trace, job.chip, schedules)
     on_progress(f"{job.workload.name} on {job.chip.name}: energy and area")
-    price = _price(job.chip, trace, schedules, timeline, execution)
+    price = price_trace(job.chip, trace, schedules, timeline, execution)
     return assemble(
         Readings(trace, schedules, timeline, price, execution),
         chip=job.chip,
@@ -273,16 +272,21 @@ def _execute(
         if job.weights is None
         else load_weights(job.weights, job.workload.parameters)
     )
+    more = seeded_inputs(trace, seed=job.seed, loss_scale=job.recipe.loss_scaling.first_factor)
     on_progress(f"{job.workload.name} on {job.chip.name}: values")
     execution = execute(
         trace,
-        bind_tensors(trace, weights.arrays, given.values),
+        bind_tensors(trace, weights.arrays, given.values, more=more),
         schedules=schedules,
         threads=job.threads,
         seed=job.seed,
         sample=SAMPLED_ROWS if job.numerics == "sample" else None,
+        telemetry=job.telemetry,
     )
-    return execution, {"input": given.provenance, "weights": weights.provenance}
+    provenance = {"input": given.provenance, "weights": weights.provenance}
+    if job.telemetry:
+        provenance["telemetry"] = f"additions of {SAMPLED_OUTPUTS} outputs of each GEMM, by seed"
+    return execution, provenance
 
 
 def _check_memory(trace: Trace) -> None:
@@ -293,36 +297,6 @@ def _check_memory(trace: Trace) -> None:
         levers = ("a smaller --batch", "--numerics off, which needs no values")
         what = f"The values of {trace.workload} at batch {trace.batch}"
         raise DataError(str(Infeasibility(what, needed >> 20, there >> 20, "MiB", levers)))
-
-
-def _price(
-    chip: Chip,
-    trace: Trace,
-    schedules: Mapping[str, Schedule],
-    timeline: Timeline,
-    execution: Execution | None,
-) -> EnergyReport:
-    traffic = trace_traffic(
-        trace.ops, trace.tensors, outputs=trace.outputs, chip=chip, schedules=schedules
-    )
-    counts = [
-        count_actions(schedules[op.name] if isinstance(op, Gemm) else op, chip, traffic[op.name])
-        for op in trace.ops
-    ]
-    on_array = [one.op for one in schedules.values() if not one.mapping.fallback]
-    asked = (op.accumulator.chunk_size for op in on_array)
-    chunks = [chunk for chunk in asked if chunk is not None]
-    shares = [0.0] * len(counts)
-    if execution is not None:
-        shares = [record.zero_products or 0.0 for record in execution.records]
-    return evaluate(
-        counts,
-        chip,
-        load_cost_table(chip.cost_table),
-        cycles=[op.cycles for op in timeline.ops],
-        zero_shares=shares,
-        chunk_size=min(chunks, default=None),
-    )
 
 
 def _baseline_chip(chips: Sequence[Chip], name: str | None) -> Chip:

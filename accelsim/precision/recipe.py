@@ -131,6 +131,11 @@ class LossScaling(StrictModel):
     growth_interval: int = Field(default=2000, ge=1, le=2**31)
     """Dynamic: finite steps before the factor grows."""
 
+    @property
+    def first_factor(self) -> float:
+        """The factor of the first step: `value`, or 1 without loss scaling."""
+        return 1.0 if self.method is LossScalingMethod.NONE else self.value
+
 
 class UpdateRule(StrictModel):
     """How a weight moves: L2-Reg, Momentum-Acc and Weight-Upd, three AXPYs."""

@@ -8,10 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import ConfigError
-from accelsim.workload.loss import LOSS_SCALE
-from accelsim.workload.optimizer import Optimizer
+from accelsim.workload.loss import LABELS, LOSS_SCALE
+from accelsim.workload.optimizer import SETTINGS, Optimizer
+from accelsim.workload.trace import Trace
 
 Settings = dict[str, NDArray[np.float64]]
+
+#: Stream of random numbers for labels, apart from those of inputs and weights.
+_LABEL_STREAM = 0x6C6162656C
+#: Learning rate of a step that nobody sets, for stochastic gradient descent and for Adam.
+_LEARNING_RATES = {Optimizer.SGD: 0.01, Optimizer.ADAM: 0.001}
 
 
 def step_settings(
@@ -73,3 +79,35 @@ def step_settings(
             "bias_correction": (1 / (1 - beta1**step), 1 / (1 - beta2**step)),
         }
     return {name: np.array(values) for name, values in numbers.items()}
+
+
+def seeded_inputs(trace: Trace, *, seed: int = 0, loss_scale: float = 1.0) -> Settings:
+    """Return all inputs of a trace but the first, for a training step on seeded labels.
+
+    Class numbers are uniform over the logits' last axis, target values normal; the
+    optimizer's numbers are usual ones. A trace without such inputs gives none.
+
+    Parameters
+    ----------
+    trace : Trace
+    seed : int
+        Of the labels.
+    loss_scale : float
+        Of the step.
+    """
+    if LABELS not in trace.inputs:
+        return {}
+    optimizer = next(
+        choice for choice, numbers in SETTINGS.items() if trace.inputs[-1] == [*numbers][-1]
+    )
+    loss = next(op for op in trace.vector_ops if LABELS in op.inputs)
+    logits, shape = trace.tensors[loss.inputs[0]].shape, trace.tensors[LABELS].shape
+    generator = np.random.Generator(np.random.PCG64((_LABEL_STREAM, seed)))
+    labels = (
+        generator.integers(0, logits[-1], shape).astype(np.float64)
+        if shape == logits[:-1]
+        else generator.standard_normal(shape)
+    )
+    learning_rate = _LEARNING_RATES[optimizer]
+    numbers = step_settings(optimizer, learning_rate=learning_rate, loss_scale=loss_scale)
+    return {LABELS: labels, **numbers}
