@@ -44,6 +44,11 @@ def run_options(command: Command) -> Command:
         click.option(
             "--threads", type=click.IntRange(1, 1024), help="Threads of the arithmetic [all cores]."
         ),
+        click.option(
+            "--telemetry",
+            is_flag=True,
+            help="Count what additions lose, in a seeded sample of each GEMM.",
+        ),
         click.option("--json", "as_json", is_flag=True, help="Print one JSON document."),
         click.option("-q", "--quiet", is_flag=True, help="No progress and no warnings."),
         click.option("-v", "--verbose", is_flag=True, help="Print every op."),

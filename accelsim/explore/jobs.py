@@ -34,6 +34,7 @@ class Job:
     weights: str | Path | None
     seed: int
     threads: int
+    telemetry: bool = False
 
 
 def load_job(
@@ -49,6 +50,7 @@ def load_job(
     weights: str | Path | None = None,
     seed: int = 0,
     threads: int | None = None,
+    telemetry: bool = False,
 ) -> Job:
     """Load and check the inputs of a run; the parameters are those of `accelsim.run`.
 
@@ -57,12 +59,14 @@ def load_job(
     ConfigError, UnknownNameError
         If one of them is wrong.
     """
+    if telemetry and numerics == "off":
+        raise ConfigError("Telemetry counts what additions lose; it needs numerics full or sample.")
     if numerics not in ("full", "sample", "off"):
         raise ConfigError(f"numerics is {numerics!r}; it must be full, sample or off.")
     changes = split_overrides(overrides, {"arch": Chip, "recipe": Recipe, "workload": Workload})
-    chip = _load(arch, Chip, load_chip, changes["arch"])
+    chip = load_named(arch, Chip, load_chip, changes["arch"])
     return Job(
-        workload=_load(workload, Workload, load_workload, changes["workload"]),
+        workload=load_named(workload, Workload, load_workload, changes["workload"]),
         chip=chip,
         recipe=get_recipe(chip.default_recipe if recipe is None else recipe, changes["recipe"]),
         batch=batch,
@@ -72,15 +76,23 @@ def load_job(
         weights=weights,
         seed=seed,
         threads=threads or os.cpu_count() or 1,
+        telemetry=telemetry,
     )
 
 
-def _load(
+def load_named(
     given: M | str | Path,
     model: type[M],
     loader: Callable[[str | Path, Sequence[Override]], M],
     changes: Sequence[Override],
 ) -> M:
+    """Return a chip or network as given, or load it by its name and change it.
+
+    Raises
+    ------
+    ConfigError
+        If an object, which has no file, is to be changed; and whatever `loader` raises.
+    """
     if isinstance(given, model):
         if changes:
             raise ConfigError(f"Overrides need a name or a file, not a {model.__name__} object.")
@@ -124,6 +136,7 @@ def resolved(job: Job) -> dict[str, Any]:
         "batch": job.batch,
         "phase": job.phase,
         "numerics": job.numerics,
+        "telemetry": job.telemetry,
         "input": None if job.input is None else str(job.input),
         "weights": None if job.weights is None else str(job.weights),
         "sha256": input_hashes(job),

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.numerics.errors_report import ErrorFigures, EventCounts
+from accelsim.numerics.telemetry import AdditionCounts
 
 Array = NDArray[np.floating[Any]]
 
@@ -32,6 +33,11 @@ class Record:
         Share of the products with a zero factor; None for a vector op.
     sampled_rows : int or None
         Rows of the GEMM that went through the real accumulator; None where all did.
+    arithmetic : str or None
+        The fastest path of `accelsim.numerics` that is proved right for the GEMM's
+        operands; without Numba its NumPy twin runs. None for a vector op.
+    additions : AdditionCounts or None
+        What the additions of some outputs lost; None unless asked for.
     """
 
     name: str
@@ -40,6 +46,8 @@ class Record:
     error_total: ErrorFigures | None = None
     zero_products: float | None = None
     sampled_rows: int | None = None
+    arithmetic: str | None = None
+    additions: AdditionCounts | None = None
 
 
 @dataclass(frozen=True, slots=True)

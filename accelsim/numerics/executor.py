@@ -47,6 +47,7 @@ def execute(
     sample: int | None = None,
     references: bool = True,
     counts: bool = True,
+    telemetry: bool = False,
     keep: Collection[str] = (),
 ) -> Execution:
     """Execute the ops of a trace in order and say what each of them lost.
@@ -72,6 +73,8 @@ def execute(
         Compute `error_local` and `error_total`; more than doubles the work.
     counts : bool
         Count overflows, other events and zero products; without, records hold names only.
+    telemetry : bool
+        Repeat and count the additions of a seeded sample of each GEMM's outputs.
     keep : collection of str
         Tensors to return besides the trace's outputs.
 
@@ -103,7 +106,7 @@ def execute(
     unknown = [name for name in keep if name not in trace.tensors]
     if unknown:
         raise DataError(f"The trace has no tensor named {', '.join(map(repr, unknown))}.")
-    options = Options(schedules or {}, threads, seed, sample, references, counts)
+    options = Options(schedules or {}, threads, seed, sample, references, counts, telemetry)
     machine = Machine(trace, tensors, options)
     wanted = sorted({*trace.outputs, *keep})
     records = []

@@ -52,8 +52,8 @@ class Options:
     seed: int
     sample: int | None
     references: bool
-    telemetry: bool = False
     counts: bool = True
+    telemetry: bool = False
 
 
 class Machine:
@@ -155,11 +155,17 @@ class Machine:
             error_total=self._total_error(op, values, factor, rows),
             zero_products=zero_product_share(a, b) if options.counts else None,
             sampled_rows=values.shape[1] if is_sample else None,
-            arithmetic=allowed_path(a, b, (op.a.format, op.b.format), op.accumulator).name,
+            arithmetic=self._path(op, a, b),
             additions=count_in_order(a, b, op.accumulator, order, key=key)
             if options.telemetry
             else None,
         )
+
+    def _path(self, op: Gemm, a: Array, b: Array) -> str | None:
+        """Return the name of the path that the operands allow."""
+        if not self._options.counts:
+            return None
+        return allowed_path(a, b, (op.a.format, op.b.format), op.accumulator).name.value
 
     def _vector_op(self, op: VectorOp, key: StreamKey) -> Record:
         inputs = [self.stored[name] for name in op.inputs]

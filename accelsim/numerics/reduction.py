@@ -78,10 +78,8 @@ def reduce_in_order(
         return multiply(a, b, accumulator)
     if order.k != a.shape[2]:
         raise ShapeError(f"The schedule orders {order.k} products; the operands have {a.shape[2]}.")
-    if order.nest:
-        places = positions_in_order(order.nest, order.k)
-        a, b = a[:, :, places], b[:, places, :]
-    ordered = _in_chunks_of(accumulator, order)
+    a, b = in_order_of(a, b, order)
+    ordered = in_chunks_of(accumulator, order)
     if len(order.segments) <= 1:
         return multiply(a, b, ordered)
     if Rounding.STOCHASTIC in (ordered.rounding, ordered.resolved_outer_rounding):
@@ -100,7 +98,15 @@ def reduce_in_order(
     return total
 
 
-def _in_chunks_of(accumulator: Accumulator, order: ReductionOrder) -> Accumulator:
+def in_order_of(a: Array, b: Array, order: ReductionOrder) -> tuple[Array, Array]:
+    """Return the operands with k in the order of the additions."""
+    if not order.nest:
+        return a, b
+    places = positions_in_order(order.nest, order.k)
+    return a[:, :, places], b[:, places, :]
+
+
+def in_chunks_of(accumulator: Accumulator, order: ReductionOrder) -> Accumulator:
     """Return the accumulator with the chunks and the fusing of the order."""
     changes: dict[str, Any] = {}
     if accumulator.chunk_length(order.k) != order.chunk_size:

@@ -115,18 +115,19 @@ def count_additions(
     stacks = (1, *left.shape)[-3], (1, *right.shape)[-3]
     if stacks[0] != stacks[1]:
         raise ShapeError(f"{stacks[0]} matrices on the left, {stacks[1]} on the right.")
-    left, right = left.reshape(stacks[0], *left.shape[-2:]), right.reshape(-1, *right.shape[-2:])
+    left, right = (x.reshape(stacks[0], *x.shape[-2:]) for x in (left, right))
     outputs = left.shape[0] * left.shape[1] * right.shape[2]
     # The row of a batched output counts through the batches.
     rows, columns = np.divmod(_draw(outputs, sample, seed), max(right.shape[2], 1))
     batch, row = np.divmod(rows, max(left.shape[1], 1))
-    x, y = (np.asarray(part, np.float64) for part in (left[batch, row], right[batch, :, columns]))
+    factors = (left[batch, row], right[batch, :, columns])  # (sampled, k)
+    x, y = (np.asarray(factor, np.float64) for factor in factors)
     with np.errstate(invalid="ignore"):
-        products = x * y  # (sampled, k)
+        products = x * y
     if accumulator.product is not None:
         rounded = accumulator.product.quantize(products, rounding=Rounding.NEAREST_EVEN)
         products = np.asarray(rounded, np.float64)
-    tally = _Tally(Outputs(rows, columns), key)
+    tally = _Tally(Outputs(rows[:, None], columns[:, None]), key)
     _walk(products, accumulator, tally)
     return AdditionCounts(
         outputs=outputs,
@@ -164,27 +165,15 @@ def _walk(products: Float64Array, accumulator: Accumulator, tally: _Tally) -> No
     blocks = [whole.reshape(outputs, full, length)] if full else []
     starts = range(0, rest.shape[1], length)
     blocks += [rest[:, None, start : start + length] for start in starts]
-    outer, chunk, total = outer_rule(accumulator), 0, np.zeros(outputs)
+    inner, outer = inner_rule(accumulator), outer_rule(accumulator)
+    chunk, total = 0, np.zeros((outputs, 1))
     for block in blocks:
-        sums = _chunk_sums(block, chunk * length, accumulator, tally)
+        sums = np.zeros(block.shape[:2])
+        for i in range(block.shape[2]):
+            sums = tally.add(inner, sums, block[:, :, i], chunk * length + i)
         for position in range(block.shape[1]):
-            total = tally.add(outer, total, sums[:, position], chunk)
+            total = tally.add(outer, total, sums[:, position : position + 1], chunk)
             chunk += 1
-
-
-def _chunk_sums(
-    block: Float64Array, start: int, accumulator: Accumulator, tally: _Tally
-) -> Float64Array:
-    """Add up chunks of equal length, (outputs, chunks, length), side by side."""
-    inner = inner_rule(accumulator)
-    side_by_side = block.shape[1] > 1
-    part = np.zeros(block.shape[:2])
-    for i in range(block.shape[2]):
-        if side_by_side:
-            part = tally.add(inner, part, block[:, :, i], i)
-        else:
-            part[:, 0] = tally.add(inner, part[:, 0], block[:, 0, i], start + i)
-    return part
 
 
 class _Tally:

@@ -53,7 +53,13 @@ def shares_table(title: str, parts: Mapping[str, float], unit: str) -> Table:
 
 
 def ops_table(ops: Sequence[OpResult], *, limit: int | None = DEFAULT_ROWS) -> Table:
-    """Return the ops that take most cycles, or with `limit` None all in trace order."""
+    """Return the ops that take most cycles, or with `limit` None all in trace order.
+
+    All of them come with the path of their arithmetic; swamped additions are shown
+    wherever they were counted.
+    """
+    with_paths = limit is None
+    with_telemetry = any("additions" in op.counts for op in ops)
     chosen = list(ops)
     title = "ops in order"
     if limit is not None and len(chosen) > limit:
@@ -69,6 +75,8 @@ def ops_table(ops: Sequence[OpResult], *, limit: int | None = DEFAULT_ROWS) -> T
         "util %",
         "nJ",
         "error",
+        *(("arithmetic",) if with_paths else ()),
+        *(("swamped %",) if with_telemetry else ()),
     )
     table = _table(title, heads)
     for op in chosen:
@@ -82,6 +90,8 @@ def ops_table(ops: Sequence[OpResult], *, limit: int | None = DEFAULT_ROWS) -> T
             f"{100 * op.utilization:.1f}",
             f"{sum(op.energy_pj.values()) * 1e-3:.4g}",
             "" if op.error_local is None else f"{op.error_local.relative:.2g}",
+            *((op.arithmetic or "",) if with_paths else ()),
+            *((_swamped(op),) if with_telemetry else ()),
         )
     return table
 
@@ -158,6 +168,11 @@ def _shape(op: OpResult) -> str:
         return f"{op.elements:,} el"
     groups = f"{op.groups} x " if op.groups and op.groups > 1 else ""
     return f"{groups}{op.m} x {op.n} x {op.k}"
+
+
+def _swamped(op: OpResult) -> str:
+    additions = op.counts.get("additions", 0)
+    return f"{100 * op.counts['additions_swamped'] / additions:.2g}" if additions else ""
 
 
 def _stalls(stalls: Mapping[str, int]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from accelsim.arch import Chip
 from accelsim.cost import EnergyReport
 from accelsim.numerics.execution import Execution, Record
+from accelsim.numerics.telemetry import AdditionCounts
 from accelsim.precision import Recipe
 from accelsim.results.run import FLOP_PER_MAC, OpResult, RunResult, sum_totals
 from accelsim.schedule import Schedule
@@ -103,6 +104,8 @@ def _op_result(
         counts |= asdict(record.events)
         if record.sampled_rows is not None:
             counts["sampled_rows"] = record.sampled_rows
+        if record.additions is not None:
+            counts |= _addition_counts(record.additions)
     return OpResult(
         name=op.name,
         layer=op.layer,
@@ -124,11 +127,25 @@ def _op_result(
         stall_cycles=timing.stall_cycles,
         energy_pj=energy_pj,
         utilization=timing.utilization,
+        arithmetic=None if record is None else record.arithmetic,
         zero_products=None if record is None else record.zero_products,
         error_local=None if record is None else record.error_local,
         error_total=None if record is None else record.error_total,
         counts=counts,
     )
+
+
+def _addition_counts(additions: AdditionCounts) -> dict[str, int]:
+    """Return what a sample of additions lost, beside the size of the sample."""
+    return {
+        "outputs": additions.outputs,
+        "sampled_outputs": additions.sampled_outputs,
+        "additions": additions.additions,
+        "additions_swamped": additions.swamped,
+        "additions_overflowed": additions.overflowed,
+        "additions_saturated": additions.saturated,
+        "additions_underflowed": additions.underflowed,
+    }
 
 
 def _rate(schedule: Schedule, chip: Chip) -> int:

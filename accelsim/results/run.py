@@ -49,6 +49,8 @@ class OpResult:
     stall_cycles: Mapping[str, int]
     energy_pj: Mapping[str, float]
     utilization: float
+    #: Path of `accelsim.numerics` that the operands allow; None for vector ops.
+    arithmetic: str | None = None
     #: Share of the products with a zero factor.
     zero_products: float | None = None
     error_local: ErrorFigures | None = None
@@ -84,6 +86,7 @@ class OpResult:
             "stall_cycles": dict(self.stall_cycles),
             "energy_pj": dict(self.energy_pj),
             "utilization": self.utilization,
+            "arithmetic": self.arithmetic,
             "zero_products": self.zero_products,
             "error_local": _figure(self.error_local, "relative"),
             "error_total": _figure(self.error_total, "relative"),

@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 
 from accelsim.errors import ConfigError, ShapeError
+from accelsim.formats import Rounding, get_format
+from accelsim.formats.random_bits import StreamKey
+from accelsim.numerics import matmul
+from accelsim.numerics.op_telemetry import allowed_path, count_in_order
 from accelsim.numerics.telemetry import count_additions
 from accelsim.precision import AccumulationMethod, Accumulator
+from accelsim.schedule.k_order import KLoop
+from accelsim.schedule.reduction_order import ReductionOrder
 
 PLAIN = Accumulator(format="fp16_e6m9")
 
@@ -55,3 +61,103 @@ def test_what_cannot_be_counted_is_refused():
         _count([1.0], Accumulator(format="fp32", method=AccumulationMethod.TREE))
     with pytest.raises(ShapeError, match=r"is no product of two matrices"):
         count_additions(np.ones((2, 3)), np.ones((2, 3)), PLAIN)
+
+
+def test_chunks_counted_side_by_side_are_chunks_counted_alone():
+    """Ragged, two groups: every chunk alone, as a product of its own, has the same losses.
+
+    2500 ones in chunks of 1100: two chunks lose 76 ones each and one of 300 none. The
+    chunk sums 1024, 1024 and 300 lose nothing. Twice, for two groups; per output 2500
+    additions of products and 3 of chunks.
+    """
+    ones = np.ones((2, 1, 2500))
+    accumulator = Accumulator(format="fp16_e6m9", chunk_size=1100)
+    counts = count_additions(ones, ones.transpose(0, 2, 1), accumulator)
+    assert (counts.outputs, counts.additions, counts.swamped) == (2, 2 * 2503, 2 * 2 * 76)
+
+
+def test_counts_repeat_the_additions_of_the_product():
+    """Where nothing is lost the exact sum comes out, chunked or not: no count may be wrong."""
+    values = np.arange(1.0, 8.0)
+    for chunk_size in (None, 1, 2, 3, 7, 9):
+        counts = _count(values, Accumulator(format="fp32", chunk_size=chunk_size))
+        chunks = 1 if chunk_size is None else -(-7 // chunk_size)
+        assert (counts.additions, counts.swamped) == (7 + chunks, 0)
+
+
+def test_stochastic_additions_are_those_of_the_product():
+    """From 1024 on a one is lost with probability 1/2: the sum of 1500 ones says how often.
+
+    The walk ends at 1024 + 2 ups; each of the 476 further additions is an up or swamped.
+    """
+    accumulator = Accumulator(format="fp16_e6m9", rounding=Rounding.STOCHASTIC)
+    ones, key = np.ones((1, 1500)), StreamKey(seed=3)
+    total = float(matmul(ones, ones.T, accumulator, key=key)[0, 0])
+    counts = count_additions(ones, ones.T, accumulator, key=key)
+    assert counts.swamped == 476 - (total - 1024) / 2
+
+
+class TestInOrder:
+    """Counting in the order of a schedule."""
+
+    KEY = StreamKey(seed=1)
+
+    def count(self, accumulator, order, k=2200, sample=64):
+        ones = np.ones((1, 3, k)), np.ones((1, k, 2))
+        return count_in_order(*ones, accumulator, order, key=self.KEY, sample=sample)
+
+    def test_chunks_of_the_order_replace_those_of_the_accumulator(self):
+        order = ReductionOrder(k=2200, chunk_size=1100, fused=1, segments=((0, 2200),))
+        assert self.count(PLAIN, order).swamped == 6 * 2 * 76
+
+    def test_segments_are_counted_each(self):
+        segments = ((0, 1100), (1100, 2200))
+        fmt = get_format("fp32")
+        order = ReductionOrder(2200, chunk_size=2200, fused=1, segments=segments, tree_format=fmt)
+        counts = self.count(PLAIN, order)
+        assert (counts.swamped, counts.additions) == (6 * 2 * 76, 6 * 2 * 1101)
+        assert (counts.outputs, counts.sampled_outputs) == (6, 6)
+
+    def test_the_order_of_k_is_the_order_of_the_schedule(self):
+        """1024 then ones: all lost; two ones first make a step, and none is lost."""
+        values = np.array([[[1024.0, 1.0, 1.0, 1.0]]])
+        nest = (KLoop(2, 2), KLoop(2, 1))
+        plain = ReductionOrder(k=4, chunk_size=4, fused=1, segments=((0, 4),), nest=nest)
+        assert plain.additions()[0] == "c0 = ((((0 + p0) + p1) + p2) + p3)"
+        turned = ReductionOrder(
+            k=4, chunk_size=4, fused=1, segments=((0, 4),), nest=(KLoop(2, 1), KLoop(2, 2))
+        )
+        ones = np.ones((1, 4, 1))
+        for order in (plain, turned):
+            assert count_in_order(values, ones, PLAIN, order, key=self.KEY).swamped == 3
+        # Turned: 1, 1, 1024, 1 give 1, 2, 1026 and, a tie to the even 1028, nothing is lost.
+        late = values[..., [1, 0, 2, 3]]
+        assert count_in_order(late, ones, PLAIN, turned, key=self.KEY).swamped == 0
+        assert count_in_order(late, ones, PLAIN, plain, key=self.KEY).swamped == 2
+
+    def test_fused_and_exact_sums_are_not_counted(self):
+        order = ReductionOrder(k=2200, chunk_size=64, fused=2, segments=((0, 2200),))
+        assert self.count(PLAIN, order) is None
+        assert self.count(Accumulator(format="fp32", method=AccumulationMethod.EXACT), None) is None
+
+    def test_an_empty_reduction_adds_nothing(self):
+        order = ReductionOrder(k=0, chunk_size=64, fused=1, segments=((0, 0),))
+        assert self.count(PLAIN, order, k=0).additions == 0
+
+
+def test_the_allowed_path_is_the_one_that_runs():
+    """`matmul` refuses every other name of a kernel."""
+    fp8, rng = get_format("fp8_e5m2"), np.random.default_rng(0)
+    accumulator = Accumulator(format="fp16_e6m9", chunk_size=64)
+    for scale in (1.0, 2.0**14):
+        a, b = (fp8.quantize(rng.standard_normal((64, 64)) * scale) for _ in range(2))
+        name = allowed_path(a, b, (fp8, fp8), accumulator).name
+        matmul(a, b, accumulator, path=name)
+    assert name != "fast"
+
+
+def test_a_path_is_found_for_operands_that_are_not_floats():
+    """int8 promises nothing that dispatch uses; its data, 1 to 3, does."""
+    x, int8 = np.array([[1.0, 2.0], [3.0, 1.0]]), get_format("int8")
+    accumulator = Accumulator(format="fp16_e6m9")
+    assert allowed_path(x, x, (int8, int8), accumulator).name == "fast"
