@@ -64,11 +64,11 @@ def write_comparison_figure(comparison: Comparison, path: Path) -> None:
             axes.bar(range(len(names)), heights, bottom=floor, color=color, label=text)
             floor = [low + height for low, height in zip(floor, heights, strict=True)]
         axes.set_ylabel(label)
-        axes.legend(fontsize=7)
     speed.bar(range(len(names)), [row.speedup for row in comparison.rows], color=OKABE_ITO[4])
     speed.set_ylabel(f"speed-up over {comparison.baseline}")
     for axes in (energy, area, speed):
         axes.set_xticks(range(len(names)), names, rotation=60, ha="right", fontsize=7)
+    figure.legend(*energy.get_legend_handles_labels(), loc="outside lower center", ncols=8)
     figure.suptitle(f"held equal: {comparison.held}")
     save_figure(figure, path)
 
