@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from accelsim._version import __version__
 
 if TYPE_CHECKING:
-    from accelsim.api import compare, run, sweep
+    from accelsim.api import compare, run, sweep, train
     from accelsim.arch import Chip, load_chip
     from accelsim.errors import AccelsimError
     from accelsim.formats import get_format, quantize
@@ -40,6 +40,7 @@ _HOME = {
     "quantize": "formats",
     "run": "api",
     "sweep": "api",
+    "train": "api",
 }
 
 __all__ = [
@@ -60,6 +61,7 @@ __all__ = [
     "quantize",
     "run",
     "sweep",
+    "train",
 ]
 
 

@@ -17,7 +17,7 @@ from accelsim.explore.jobs import Job, input_hashes, job_key, load_job, resolved
 from accelsim.explore.pareto import check_metrics
 from accelsim.explore.pricing import price_trace
 from accelsim.explore.sweep import Point, SweepResult, run_points
-from accelsim.explore.training import train
+from accelsim.explore.training import train as train
 from accelsim.numerics.execution import Execution
 from accelsim.numerics.executor import execute
 from accelsim.numerics.initialize import bind_tensors, initialize

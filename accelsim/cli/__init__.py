@@ -18,6 +18,7 @@ from accelsim.cli.explore import sweep
 from accelsim.cli.run import EXIT_CONDITION, compare, run
 from accelsim.cli.show import EXIT_INPUT, check, list_, schema, show
 from accelsim.cli.study import study
+from accelsim.cli.train import train
 from accelsim.errors import AccelsimError
 
 EXIT_FAILURE, EXIT_INTERRUPTED = 1, 130
@@ -62,5 +63,5 @@ def cli(traceback: bool) -> None:
     """Values, cycles, energy and area of a low-precision accelerator, from one schedule."""
 
 
-for _command in (run, compare, sweep, study, show, check, list_, schema):
+for _command in (run, compare, sweep, train, study, show, check, list_, schema):
     cli.add_command(_command)

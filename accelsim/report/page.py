@@ -38,9 +38,14 @@ def run_page(result: RunResult) -> str:
         script: bool | str = position == 0
         body.append(figure.to_html(full_html=False, include_plotlyjs=script))
     body.append(_footer(result))
-    title = html.escape(f"{result.workload} on {result.arch}")
+    return page(f"{result.workload} on {result.arch}", body)
+
+
+def page(title: str, body: Sequence[str]) -> str:
+    """Return a whole page with the given pieces of HTML in it, in the one style of all pages."""
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f"<title>{html.escape(title)}</title>"
         f"<style>{_STYLE}</style></head><body>{''.join(body)}</body></html>\n"
     )
 

@@ -56,21 +56,22 @@ def network_parameters(
 
 def _restored(parameter: TraceParameter, tensor: Array, shape: tuple[int, ...]) -> Array:
     """Return one parameter in PyTorch's layout, given its tensor in the trace's."""
+    attributes: dict[str, Any] = dict(parameter.attributes)
     match parameter.preparation:
         case Preparation.COPY:
             return tensor.reshape(shape)
         case Preparation.CONV_WEIGHT:
-            groups = int(parameter.attribute("groups"))
+            groups = attributes["groups"]
             out, channels, kernel_y, kernel_x = shape
             taps = tensor.reshape(groups, kernel_y, kernel_x, channels, out // groups)
-            return taps.transpose(0, 4, 3, 1, 2).reshape(shape)
+            restored: Array = taps.transpose(0, 4, 3, 1, 2).reshape(shape)
+            return restored
         case Preparation.LINEAR_WEIGHT:
-            weight = tensor[0].T  # (out, in)
-            attributes: dict[str, Any] = dict(parameter.attributes)
+            weight: Array = tensor[0].T  # (out, in)
             if "flattened_from" not in attributes:
                 return weight
             channels, height, width = attributes["flattened_from"]
-            mapped = weight.reshape(shape[0], height, width, channels)
-            return mapped.transpose(0, 3, 1, 2).reshape(shape)
+            mapped = weight.reshape(shape[0], height, width, channels).transpose(0, 3, 1, 2)
+            return mapped.reshape(shape)
         case other:
             raise UnsupportedError(f"{parameter.tensor!r} was made by {other}, which is one way.")

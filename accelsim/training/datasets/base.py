@@ -120,12 +120,15 @@ def network_input(x: NDArray[Any], spec: InputSpec) -> Float32Array:
 def split_off(x: NDArray[Any], labels: NDArray[Any], *, every: int) -> tuple[Split, Split]:
     """Return (train, test), where each `every`-th sample of each class is for the test.
 
-    So both splits hold the classes in the same proportions, whatever the order.
+    Classes take turns in both, so that the first samples hold all classes alike,
+    whatever the order in which they were given.
     """
+    labels = labels.astype(np.int64)
     place = np.zeros(len(labels), dtype=np.int64)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
         place[members] = np.arange(len(members))
-    is_test = place % every == every - 1
-    labels = labels.astype(np.int64)
-    return Split(x[~is_test], labels[~is_test]), Split(x[is_test], labels[is_test])
+    in_turns = np.lexsort((labels, place))
+    is_test = place[in_turns] % every == every - 1
+    train, test = in_turns[~is_test], in_turns[is_test]
+    return Split(x[train], labels[train]), Split(x[test], labels[test])

@@ -1,0 +1,192 @@
+"""Train a network and say what that would cost on the chip, beside FP16 and FP32."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from accelsim.arch import Chip, list_chips, load_chip
+from accelsim.errors import MappingError, UnsupportedError
+from accelsim.explore.jobs import load_named
+from accelsim.explore.parameters import split_overrides
+from accelsim.explore.pricing import price_trace
+from accelsim.numerics.lifetimes import last_uses, operand_names, result_names
+from accelsim.precision import Recipe, get_recipe
+from accelsim.schedule import make_schedules
+from accelsim.timing import simulate
+from accelsim.training import (
+    DataSet,
+    Task,
+    TrainingPrice,
+    TrainingResult,
+    TrainingSettings,
+    load_data,
+    train_task,
+)
+from accelsim.workload import Trace, Workload, load_workload, lower
+from accelsim.workload.ops import Role
+
+#: The chip that trains with a recipe that is no chip's default.
+DEFAULT_ARCH = "fp8_chunk64"
+#: Recipe of a training for which neither recipe nor chip was named.
+DEFAULT_RECIPE = "wang2018"
+#: Chips that a training's price is compared with, each with its default recipe.
+PRICE_BASELINES = ("fp16", "fp32")
+
+Progress = Callable[[str], None]
+
+
+def train(
+    workload: Workload | str | Path,
+    *,
+    data: DataSet | str | Path,
+    recipe: Recipe | str | Path | None = None,
+    arch: Chip | str | Path | None = None,
+    settings: TrainingSettings | None = None,
+    overrides: Sequence[str] = (),
+    threads: int | None = None,
+    folder: str | Path | None = None,
+    resume: bool = False,
+    priced: bool = True,
+    on_progress: Progress | None = None,
+) -> TrainingResult:
+    """Train a network with the arithmetic of a chip.
+
+    Parameters
+    ----------
+    workload : Workload, str or Path
+        A network that classifies, its name, or its file.
+    data : DataSet, str or Path
+        A data set, its name, ``NAME:FOLDER``, or a folder; see `accelsim.training.load_data`.
+    recipe : Recipe, str or Path, optional
+        Precision recipe; the chip's default where None.
+    arch : Chip, str or Path, optional
+        The chip whose schedules order the additions. Where None, the chip that has the
+        recipe as its default, else the FP8 chip; if that cannot serve the recipe,
+        additions are in plain k order and the training has no price of its own.
+    settings : TrainingSettings, optional
+        Optimizer, learning rate, length, batch and seed.
+    overrides : sequence of str
+        ``KEY=VALUE`` texts as for ``--set``.
+    threads : int, optional
+        All cores where None. Never changes a bit.
+    folder : str or Path, optional
+        Gets a checkpoint at each end of an epoch and every half minute.
+    resume : bool
+        Go on from the checkpoint in `folder`; the result is that of an uninterrupted run.
+    priced : bool
+        Simulate one step on the chip, on an FP16 and on an FP32 chip.
+    on_progress : callable, optional
+        Called with a line of text after every step.
+
+    Returns
+    -------
+    TrainingResult
+
+    Raises
+    ------
+    ConfigError, UnknownNameError, ShapeError, DataError, UnsupportedError
+        If an input is wrong; see `accelsim.errors`.
+    """
+    changes = split_overrides(overrides, {"arch": Chip, "recipe": Recipe, "workload": Workload})
+    network = load_named(workload, Workload, load_workload, changes["workload"])
+    chip = None
+    if arch is not None or changes["arch"]:
+        chip = load_named(arch or DEFAULT_ARCH, Chip, load_chip, changes["arch"])
+    default = DEFAULT_RECIPE if chip is None else chip.default_recipe
+    wanted = get_recipe(default if recipe is None else recipe, changes["recipe"])
+    settings = settings or TrainingSettings()
+    task = Task(
+        network,
+        wanted,
+        chip or serving_chip(network, wanted, settings),
+        data if isinstance(data, DataSet) else load_data(data),
+        settings,
+    )
+    result = train_task(
+        task,
+        folder=None if folder is None else Path(folder),
+        resume=resume,
+        threads=threads or os.cpu_count() or 1,
+        on_progress=on_progress,
+    )
+    return replace(result, prices=training_prices(task)) if priced else result
+
+
+def serving_chip(workload: Workload, recipe: Recipe, settings: TrainingSettings) -> Chip | None:
+    """Return the chip that trains with a recipe, or None if no chip that it may be can.
+
+    The first chip whose default the recipe is comes before the FP8 chip.
+    """
+    names = [name for name in list_chips() if load_chip(name).default_recipe == recipe.name]
+    trace = _step_trace(workload, recipe, settings)
+    for name in dict.fromkeys((*names[:1], DEFAULT_ARCH)):
+        chip = load_chip(name)
+        try:
+            make_schedules(trace.ops, chip)
+        except (MappingError, UnsupportedError):
+            continue
+        return chip
+    return None
+
+
+def training_prices(task: Task) -> tuple[TrainingPrice, ...]:
+    """Return what a training costs on its own chip and on those that it is compared with."""
+    pairs = [] if task.chip is None else [(task.chip, task.recipe)]
+    own = task.chip.name if task.chip is not None else None
+    for name in PRICE_BASELINES:
+        chip = load_chip(name)
+        if name != own:
+            pairs.append((chip, get_recipe(chip.default_recipe)))
+    return tuple(_price(task, chip, recipe) for chip, recipe in pairs)
+
+
+def _price(task: Task, chip: Chip, recipe: Recipe) -> TrainingPrice:
+    trace = _step_trace(task.workload, recipe, task.settings)
+    schedules = make_schedules(trace.ops, chip)
+    timeline = simulate(trace, chip, schedules)
+    learned, state = _parameter_bytes(trace)
+    return TrainingPrice(
+        arch=chip.name,
+        recipe=recipe.name,
+        steps=task.steps,
+        step_cycles=timeline.cycles,
+        step_time_ms=timeline.cycles / (chip.clock_mhz * 1e3),
+        step_energy_pj=price_trace(chip, trace, schedules, timeline).total_pj,
+        weights_bytes=learned,
+        state_bytes=state,
+        peak_bytes=peak_bytes(trace),
+    )
+
+
+def _step_trace(workload: Workload, recipe: Recipe, settings: TrainingSettings) -> Trace:
+    return lower(
+        workload, recipe, batch=settings.batch, phase="training", optimizer=settings.optimizer
+    )
+
+
+def _parameter_bytes(trace: Trace) -> tuple[int, int]:
+    """Return the bytes of what learns, and of the optimizer's state."""
+    infos = [trace.tensors[parameter.tensor] for parameter in trace.parameters]
+    state = sum(info.stored_bytes for info in infos if info.role is Role.STATE)
+    return sum(info.stored_bytes for info in infos) - state, state
+
+
+def peak_bytes(trace: Trace) -> int:
+    """Return the largest sum of stored bytes that are alive at one op of a trace.
+
+    Parameters and inputs are there from the beginning, an op's results from that op on,
+    each until the last op that names it; what replaces a parameter stays to the end, and
+    what never reaches a memory does not count.
+    """
+    transient = trace.transients()
+    alive = {parameter.tensor for parameter in trace.parameters} | set(trace.inputs)
+    kept = alive | set(trace.outputs)
+    peak = 0
+    for op, ended in zip(trace.ops, last_uses(trace.ops), strict=True):
+        alive |= {*operand_names(op), *result_names(op)} - transient
+        peak = max(peak, sum(trace.tensors[name].stored_bytes for name in alive))
+        alive -= ended - kept
+    return peak
