@@ -9,7 +9,8 @@ What is counted, for a GEMM on the array:
 * a stationary operand is shifted down its column: the element of row r is written
   r + 1 times; where outputs are stationary they are shifted out the same way;
 * a streamed operand is read at the edge once for every position that it feeds,
-  im2col copies included; the scratchpad is read once for every stored element
+  im2col copies included (where kernel rows stay, once for all elements that use it);
+  the scratchpad is read once for every stored element
   that a pass touches;
 * the outer accumulators add once for every chunk that ends, with one read and one
   write of their memory; a partial sum that re-enters a column is written and read
@@ -27,6 +28,7 @@ from accelsim.arch.chip import Chip
 from accelsim.arch.interconnect import Topology
 from accelsim.cost.actions import Action, ActionCounts, Component, Verb
 from accelsim.cost.traffic import OpTraffic
+from accelsim.schedule.kernel_rows import activation_reuse
 from accelsim.schedule.mapping import Dim, Level, Stationary
 from accelsim.schedule.passes import PassGroup
 from accelsim.schedule.schedule import Block, Schedule
@@ -161,6 +163,11 @@ def _group_actions(
 def _shifts(schedule: Schedule, group: PassGroup) -> Iterator[tuple[Action, int]]:
     """Yield the register writes that bring a tile to its place, or out of it."""
     op, mapping = schedule.op, schedule.mapping
+    if mapping.stationary is Stationary.ROW:
+        # A bus writes a kernel row into every element that holds it, all columns at once.
+        bits = group.n * group.k * group.cols_used * op.b.format.bits
+        yield Action(Component.MAC_ARRAY, Verb.PRELOAD_BITS), bits
+        return
     triangle = group.rows_used * (group.rows_used + 1) // 2
     if mapping.stationary is Stationary.OUTPUT:
         bits = op.accumulator.outer.bits if group.k_last else 0
@@ -175,8 +182,9 @@ def _edge(schedule: Schedule, group: PassGroup) -> Iterator[tuple[Action, int]]:
     op, stationary = schedule.op, schedule.mapping.stationary
     bits = 0
     if stationary is not Stationary.INPUT:
-        bits += group.m * group.k * op.a.format.bits
-    if stationary is not Stationary.WEIGHT:
+        reuse = activation_reuse(op) if stationary is Stationary.ROW else 1
+        bits += -(-group.m * group.k // reuse) * op.a.format.bits
+    if stationary not in (Stationary.WEIGHT, Stationary.ROW):
         bits += group.n * group.k * op.b.format.bits
     yield Action(Component.MAC_ARRAY, Verb.EDGE_BITS), bits
 

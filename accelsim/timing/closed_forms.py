@@ -40,7 +40,8 @@ from enum import StrEnum
 
 from accelsim.arch.chip import Chip
 from accelsim.arch.mac_array import Drain
-from accelsim.schedule.mapping import Mapping
+from accelsim.schedule.mapping import Mapping, Stationary
+from accelsim.timing.row_forms import RowStack, row_stack
 
 
 class ChunkCase(StrEnum):
@@ -100,6 +101,8 @@ class ArrayForm:
         As in `MacArray`.
     latency, interval : int
         Cycles of an outer addition, and between two of them.
+    stack : RowStack or None
+        What takes the place of rows and columns where kernel rows stay.
     """
 
     rows: int
@@ -113,15 +116,20 @@ class ArrayForm:
     drain_hidden: bool = True
     latency: int = 1
     interval: int = 1
+    stack: RowStack | None = None
 
     @property
     def depth(self) -> int:
         """Cycles after which a vector that entered has left: R + C - 2."""
+        if self.stack is not None:
+            return self.stack.depth
         return self.rows + self.cols - 2
 
     @property
     def preload(self) -> int:
         """Cycles to load a stationary tile: one row a cycle; none where outputs stay."""
+        if self.stack is not None:
+            return self.stack.load
         return self.rows if self.k_on_rows else 0
 
     def without_accumulator(self) -> ArrayForm:
@@ -135,6 +143,7 @@ class ArrayForm:
             preload_hidden=self.preload_hidden,
             overlap_passes=self.overlap_passes,
             drain_hidden=self.drain_hidden,
+            stack=None if self.stack is None else self.stack.without_accumulator(),
         )
 
 
@@ -166,7 +175,8 @@ def array_form(chip: Chip, mapping: Mapping, *, k: int) -> ArrayForm:
     array = chip.mac_array
     rows, cols, p = mapping.rows, mapping.cols, mapping.k_per_pe
     taps = False
-    if mapping.k_on_rows:
+    stays = mapping.stationary is Stationary.ROW
+    if mapping.k_on_rows and not stays:
         case = chunk_case(chunk_size=mapping.chunk_size, k_tile=rows * p, k=k)
         taps = case is ChunkCase.TAPS
     return ArrayForm(
@@ -181,6 +191,7 @@ def array_form(chip: Chip, mapping: Mapping, *, k: int) -> ArrayForm:
         drain_hidden=array.drain is Drain.HIDDEN,
         latency=chip.accumulator.latency_cycles,
         interval=chip.accumulator.initiation_interval_cycles,
+        stack=row_stack(chip, mapping, k=k) if stays else None,
     )
 
 
@@ -210,6 +221,8 @@ def dependency(form: ArrayForm, item: Pass) -> int:
     """
     if not item.continues or not form.k_on_rows:
         return 0
+    if form.stack is not None:
+        return form.stack.dependency
     if item.recirculates:
         return form.rows + form.latency - 1
     first, last = tap_chain(form)
@@ -238,6 +251,8 @@ def chunk_stall(form: ArrayForm, k: int) -> int:
 
 def occupancy(form: ArrayForm, item: Pass) -> int:
     """Return the cycles from the first to the last vector of a pass entering, inclusive."""
+    if form.stack is not None:
+        return form.stack.occupancy(item.vectors)
     if form.k_on_rows:
         return (item.vectors - 1) * form.interval + 1
     return item.vectors + chunk_stall(form, item.k)
@@ -245,6 +260,8 @@ def occupancy(form: ArrayForm, item: Pass) -> int:
 
 def accumulator_tail(form: ArrayForm) -> int:
     """Return the cycles that outer additions go on after the last processing element's last."""
+    if form.stack is not None:
+        return form.stack.latency - 1
     if not form.k_on_rows:
         return form.latency - 1
     return tap_chain(form)[1] - (form.rows - 1) + form.latency - 1
@@ -267,6 +284,11 @@ def gap(form: ArrayForm, before: Pass, after: Pass) -> int:
     next when the current tile starts. Hidden drain: a column's shift-out register
     needs R cycles a tile, so the tiles' ends are R apart.
     """
+    if form.stack is not None:
+        least = form.stack.gap(
+            before.vectors, overlap=form.overlap_passes, hidden=form.preload_hidden
+        )
+        return max(least, dependency(form, after))
     busy = occupancy(form, before)
     tail = accumulator_tail(form)
     if form.k_on_rows:

@@ -96,7 +96,7 @@ class ArrayModel:
         back = self._reload(after)
         if self.form.k_on_rows and not self.form.preload_hidden:
             # One after the other: what the slower of port and array takes for each.
-            return Cycles(plain, real - plain, late, max(0, load - self.form.rows))
+            return Cycles(plain, real - plain, late, max(0, load - self.form.preload))
         streamed = max(real, stream) if self.form.overlap_passes else real + late
         shared = self.port.shared_cycles(before, after) if load else 0
         return Cycles(plain, real - plain, streamed - real, max(0, shared - streamed) + back)
@@ -124,7 +124,7 @@ class ArrayModel:
             lead=lead.total,
             streaming=streaming,
             last=last,
-            output=last - run.last.vectors if self.form.k_on_rows else streaming,
+            output=last - run.last.vectors + self._turn if self.form.k_on_rows else streaming,
         )
 
     def run(self, pattern: PassPattern) -> PassRun:
@@ -142,7 +142,12 @@ class ArrayModel:
         if self.distance == 1 or not self.form.k_on_rows:
             return False
         waits = (forms.dependency(self.form, _as_pass(kind)) for kind in pattern.totals())
-        return max(waits) > self.distance * self.form.rows
+        return max(waits) > self.distance * (self._turn or self.form.rows)
+
+    @property
+    def _turn(self) -> int:
+        """Cycles of one output in an element where kernel rows stay, else 0."""
+        return 0 if self.form.stack is None else self.form.stack.period
 
     def _run_body(self, body: tuple[PassGroup | PassPattern, ...], repeat: int) -> PassRun:
         run: PassRun | None = None

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from accelsim.arch.memory import Memory
+from accelsim.schedule.kernel_rows import activation_reuse
 from accelsim.schedule.mapping import Stationary
 from accelsim.schedule.passes import PassGroup
 from accelsim.workload.ops import Gemm
@@ -17,7 +18,11 @@ from accelsim.workload.ops import Gemm
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """What a pass moves through the scratchpad's array side, in bits per element and bytes."""
+    """What a pass moves through the scratchpad's array side, in bits per element and bytes.
+
+    `reuse` is the products of a column that use one activation where kernel rows stay:
+    buses bring it to all of its elements at once.
+    """
 
     stationary: Stationary
     a_bits: int
@@ -25,6 +30,7 @@ class Port:
     out_bits: int
     read_bytes_per_cycle: int | None
     write_bytes_per_cycle: int | None
+    reuse: int = 1
 
     @staticmethod
     def of(op: Gemm, stationary: Stationary, memory: Memory) -> Port:
@@ -36,6 +42,7 @@ class Port:
             out_bits=op.out.format.bits,
             read_bytes_per_cycle=memory.read_bytes_per_cycle,
             write_bytes_per_cycle=memory.write_bytes_per_cycle,
+            reuse=activation_reuse(op) if stationary is Stationary.ROW else 1,
         )
 
     def stream_cycles(self, group: PassGroup) -> int:
@@ -59,14 +66,14 @@ class Port:
         """Return the bits that a pass streams into the array."""
         bits = 0
         if self.stationary is not Stationary.INPUT:
-            bits += group.m * group.k * self.a_bits
-        if self.stationary is not Stationary.WEIGHT:
+            bits += -(-group.m * group.k // self.reuse) * self.a_bits
+        if self.stationary not in (Stationary.WEIGHT, Stationary.ROW):
             bits += group.n * group.k * self.b_bits
         return bits
 
     def preload_bits(self, group: PassGroup) -> int:
         """Return the bits of a pass's stationary tile."""
-        if self.stationary is Stationary.WEIGHT:
+        if self.stationary in (Stationary.WEIGHT, Stationary.ROW):
             return group.n * group.k * self.b_bits
         return group.m * group.k * self.a_bits if self.stationary is Stationary.INPUT else 0
 
