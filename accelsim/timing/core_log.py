@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from accelsim.timing.mac_array import Cycles, PassRun
-from accelsim.timing.timeline import CHIP, CoreTiming, Interval, StallCause, Unit
+from accelsim.timing.timeline import CHIP, CoreTiming, Interval, StallCause, Unit, joined
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,3 +125,19 @@ class CoreLog:
         for end, cause in arrival.phases:
             self.stall(cause, max(0, end - at))
             at = max(at, end)
+
+
+def busy_intervals(logs: Sequence[CoreLog]) -> tuple[Interval, ...]:
+    """Return the busy intervals of every unit of all cores, bounded in number."""
+    kept: list[Interval] = []
+    shared: list[Interval] = []
+    for log in logs:
+        for unit in Unit:
+            mine = log.intervals.get(unit, [])
+            if unit is Unit.DRAM:
+                shared.extend(mine)
+            else:
+                kept.extend(joined(mine))
+    shared.sort(key=lambda one: (one.start, one.end))
+    kept.extend(joined(shared))
+    return tuple(kept)

@@ -25,6 +25,22 @@ class Route:
     hop_cycles: int
 
 
+def hops_to(chip: Chip, core: int) -> int:
+    """Return the links between DRAM and a core, the shorter way round."""
+    if chip.cores == 1:
+        return 0
+    if chip.interconnect.topology is Topology.BUS:
+        return 1
+    return core + 1 if is_near(chip, core) else chip.cores - core
+
+
+def is_near(chip: Chip, core: int) -> bool:
+    """Return whether a core is reached by the first of two ways round; all are over a bus."""
+    if chip.interconnect.topology is Topology.BUS:
+        return True
+    return core < -(-chip.cores // 2)
+
+
 class InterconnectModel:
     """The links of a chip, shared by all its cores."""
 
@@ -41,13 +57,11 @@ class InterconnectModel:
 
     def route(self, core: int, *, outward: bool) -> Route:
         """Return the way from DRAM to a core (`outward`) or back."""
-        cores, hop = self._chip.cores, self._chip.interconnect.hop_cycles
+        latency = hops_to(self._chip, core) * self._chip.interconnect.hop_cycles
         if len(self._links) == 1:
-            return Route(self._links[0], hop if cores > 1 else 0)
-        near = core < -(-cores // 2)
-        hops = core + 1 if near else cores - core
-        link = self._links[(0 if near else 2) + (0 if outward else 1)]
-        return Route(link, hops * hop if cores > 1 else 0)
+            return Route(self._links[0], latency)
+        way = 0 if is_near(self._chip, core) else 2
+        return Route(self._links[way if outward else way + 1], latency)
 
     def cycles(self, size: int) -> int:
         """Return the cycles in which `size` bytes cross a link."""

@@ -27,6 +27,8 @@ from accelsim.workload.ops import VectorOp
 #: Portions of a core beyond which blocks are no longer cut: with that many blocks the
 #: overlap of the first and the last with its transfers is no longer worth the events.
 MAX_PORTIONS = 128
+#: Parts of a block whose transfers and passes may overlap, unless asked otherwise.
+PORTIONS_PER_BLOCK = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ def gemm_work(
         whole = models[block.core].distance > 1
         cut = _cut(schedule.mapping, block, 1 if whole else most)
         for at, part in enumerate(cut.parts):
-            key = _run_key(part)
+            key = run_key(part)
             if key not in runs:
                 runs[key] = models[block.core].run(schedule.block_pattern(part))
             count = part.outputs if part.last_k else 0
@@ -278,7 +280,7 @@ def _tiles(mapping: LoopNest, block: Block, dim: Dim) -> int:
     return 1 if tile is None else -(-(stop - start) // tile)
 
 
-def _run_key(part: Block) -> tuple[int, ...]:
+def run_key(part: Block) -> tuple[int, ...]:
     """Return what the passes of a part depend on: its extents and its place in k."""
     return (part.groups, part.m[1] - part.m[0], part.n[1] - part.n[0], *part.k, part.core)
 

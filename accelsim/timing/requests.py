@@ -66,6 +66,13 @@ class Request:
         widths = (head.out.format.bits, head.accumulator.outer.bits)
         return (self.schedule.mapping, shape, operands, widths, rest)
 
+    def peak_macs_per_cycle(self, chip: Chip) -> int:
+        """Return the MACs per cycle of all cores at the op's rate; 0 for a vector op."""
+        if self.schedule is None:
+            return 0
+        mapping = self.schedule.mapping
+        return chip.cores * mapping.rows * mapping.cols * mapping.k_per_pe
+
 
 def timeline_of(
     trace: Trace,

@@ -17,19 +17,12 @@ from accelsim.arch.chip import Chip
 from accelsim.schedule.schedule import Schedule
 from accelsim.schedule.traffic import OpGroup, Transfer
 from accelsim.timing.core import CoreModel, Machine, Process
-from accelsim.timing.core_log import CoreLog
+from accelsim.timing.core_log import CoreLog, busy_intervals
 from accelsim.timing.dram import DramModel
 from accelsim.timing.interconnect import InterconnectModel
-from accelsim.timing.portions import CoreWork, gemm_work, vector_op_work
+from accelsim.timing.portions import PORTIONS_PER_BLOCK, CoreWork, gemm_work, vector_op_work
 from accelsim.timing.requests import Request, timeline_of
-from accelsim.timing.timeline import (
-    CoreTiming,
-    Interval,
-    OpTiming,
-    Timeline,
-    Unit,
-    joined,
-)
+from accelsim.timing.timeline import CoreTiming, OpTiming, Timeline
 from accelsim.workload.ops import Gemm, Op, VectorOp
 from accelsim.workload.trace import Trace
 
@@ -56,7 +49,7 @@ class TimingOptions:
         If there would be no portion.
     """
 
-    portions_per_block: int = 8
+    portions_per_block: int = PORTIONS_PER_BLOCK
     reuse_equal_ops: bool = True
 
     def __post_init__(self) -> None:
@@ -210,36 +203,16 @@ def _op_timing(
     critical = next((i for i, log in enumerate(logs) if log.end == end), 0)
     reads = [portion.read for one in work.values() for portion in one.portions]
     writes = [portion.write for one in work.values() for portion in one.portions if portion.write]
-    rate = 0
-    if isinstance(head, Gemm) and request.schedule is not None:
-        mapping = request.schedule.mapping
-        rate = chip.cores * mapping.rows * mapping.cols * mapping.k_per_pe
     return OpTiming(
         name=head.name,
         start=0,
         cores=timings,
         critical=critical,
         macs=head.macs,
-        peak_macs_per_cycle=rate,
+        peak_macs_per_cycle=request.peak_macs_per_cycle(chip),
         passes=sum(log.passes for log in logs),
         dram_read_bytes=sum(one.dram_bytes for one in reads),
         dram_write_bytes=sum(one.dram_bytes for one in writes),
         link_bytes=sum(one.link_bytes for one in (*reads, *writes)),
-        relative_intervals=_intervals(logs),
+        relative_intervals=busy_intervals(logs),
     )
-
-
-def _intervals(logs: Sequence[CoreLog]) -> tuple[Interval, ...]:
-    """Return the busy intervals of every unit, bounded in number."""
-    kept: list[Interval] = []
-    shared: list[Interval] = []
-    for log in logs:
-        for unit in Unit:
-            mine = log.intervals.get(unit, [])
-            if unit is Unit.DRAM:
-                shared.extend(mine)
-            else:
-                kept.extend(joined(mine))
-    shared.sort(key=lambda one: (one.start, one.end))
-    kept.extend(joined(shared))
-    return tuple(kept)

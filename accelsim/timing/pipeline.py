@@ -1,0 +1,216 @@
+"""Load, work, store over a row of blocks, in closed form.
+
+The blocks of all cores that are worked on at the same time are one row. A row is
+loaded while the row before it is worked on, as far as there are scratchpad halves;
+its results leave while it works. Within a row the first part must have arrived
+before work starts, and the last part is worked on after all of it has. So a row's
+times follow from those of the rows before it by a few maxima, and no queue is
+simulated: DRAM and links serve loads before the stores of the same row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from accelsim.timing.core_log import Arrival, CoreLog
+from accelsim.timing.mac_array import Border, Cycles, PassRun
+from accelsim.timing.timeline import StallCause, Unit
+
+_AT_ONCE = Arrival(((0, StallCause.DRAM_WRITE),))
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What a row moves in one direction.
+
+    Parameters
+    ----------
+    dram, link : int
+        Cycles of DRAM, and of the busiest link, for all of it.
+    dram_part, link_part : int
+        The same for the part at its border: the first of a load, the last of a store.
+    size : int
+        Bytes of DRAM.
+    """
+
+    dram: int = 0
+    link: int = 0
+    dram_part: int = 0
+    link_part: int = 0
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The work of the busiest core in one row, and what all cores move for it.
+
+    Parameters
+    ----------
+    load : Move
+        Operands.
+    store : Move or None
+        Results; None where the row completes none.
+    parts : int
+        Parts in which work and transfers overlap.
+    run : PassRun or None
+        Passes of the array; None where the vector unit works.
+    border : Border or None
+        Between the passes of the row before and these.
+    lane_cycles, port_cycles : int
+        Of the vector unit: alone, or on the results of the array.
+    """
+
+    load: Move
+    store: Move | None
+    parts: int
+    run: PassRun | None = None
+    border: Border | None = None
+    lane_cycles: int = 0
+    port_cycles: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """What all rows share.
+
+    Parameters
+    ----------
+    halves : int
+        Halves of the scratchpad.
+    latency, hops : int
+        Cycles from a request to DRAM's answer, and over the links.
+    lane_latency : int
+        Cycles through the vector unit.
+    one_medium : bool
+        Loads and stores share one link.
+    """
+
+    halves: int
+    latency: int
+    hops: int
+    lane_latency: int
+    one_medium: bool
+
+
+class Pipeline:
+    """The clock of one op: rows go in, in order; the log keeps the account."""
+
+    def __init__(self, paths: Paths) -> None:
+        self.log = CoreLog(0)
+        self._paths = paths
+        self._dram = self._loaded = self._lanes = self._due = 0
+        self._links = [0] if paths.one_medium else [0, 0]
+        self._freed = [0] * paths.halves
+        self._gone = [_AT_ONCE] * paths.halves
+
+    def run(self, rows: Sequence[Row], *, closing: Cycles) -> CoreLog:
+        """Return the account of an op with these rows.
+
+        Parameters
+        ----------
+        rows : sequence of Row
+            In order; at least one.
+        closing : Cycles
+            From the start of the last pass to its last sum, or through the vector unit.
+        """
+        ahead = self._paths.halves - 1
+        arrivals = [self._load(row.load) for row in rows[:ahead]]
+        for at, row in enumerate(rows):
+            if at + ahead < len(rows):
+                arrivals.append(self._load(rows[at + ahead].load))
+            work = self._lane_work if row.run is None else self._array_work
+            first, last = work(row, *arrivals[at])
+            if row.store is not None:
+                self._store(row, row.store, first, last)
+        self.log.spend(closing)
+        if rows[-1].run is None:
+            self.log.work_end += closing.total
+        self.log.close()
+        return self.log
+
+    def _load(self, move: Move) -> tuple[Arrival, Arrival]:
+        """Return the arrival of the first part of a row, and of all of it."""
+        asked = max(self._loaded, self._freed.pop(0))
+        begin = max(asked, self._dram) if move.dram else asked
+        link = max(begin, self._links[0]) if move.link else begin
+        first = self._arrival(move, begin, link, move.dram_part, move.link_part)
+        whole = self._arrival(move, begin, link, move.dram, move.link)
+        self._loaded = max(begin + move.dram, link + move.link)
+        if move.dram:
+            self._dram = begin + move.dram
+            self.log.busy(Unit.DRAM, begin, self._dram, move.size)
+        if move.link:
+            self._links[0] = link + move.link
+        self.log.busy(Unit.DMA_IN, asked, self._loaded, move.size)
+        return first, whole
+
+    def _arrival(self, move: Move, begin: int, link: int, dram: int, across: int) -> Arrival:
+        there = begin + dram + (self._paths.latency if move.dram else 0)
+        crossed = max(there, there - begin - dram + link + across)
+        crossed += self._paths.hops if move.link else 0
+        return Arrival(((there, StallCause.DRAM_READ), (crossed, StallCause.INTERCONNECT)))
+
+    def _slot(self, row: Row) -> Arrival:
+        return self._gone.pop(0) if row.store is not None else _AT_ONCE
+
+    def _array_work(self, row: Row, first: Arrival, whole: Arrival) -> tuple[int, int]:
+        """Run a row's passes; return when its first and last results leave the array."""
+        log, run, border = self.log, row.run, row.border
+        assert run is not None
+        assert border is not None
+        began = log.late(self._due + border.gap.total, border.lead, first, self._slot(row))
+        log.spend(border.gap)
+        log.spend(run.span)
+        log.count(run)
+        before_last = run.span.total - run.span.total // row.parts
+        late = log.late(began + before_last, border.lead, whole, _AT_ONCE) - began - before_last
+        self._due = began + run.span.total + late
+        log.work_end = self._due + border.last
+        self._freed.append(self._due + border.streaming)
+        log.busy(Unit.ARRAY, began, log.work_end)
+        return began + (run.first_output or 0) + border.output, log.work_end
+
+    def _lane_work(self, row: Row, first: Arrival, whole: Arrival) -> tuple[int, int]:
+        """Do a row's work on the lanes; return when its first and last results are there."""
+        log, cycles = self.log, max(row.lane_cycles, row.port_cycles)
+        part = cycles // row.parts
+        began = log.late(self._due, 0, first, self._slot(row))
+        log.vectors += row.lane_cycles
+        log.plain += row.lane_cycles
+        log.stall(StallCause.SCRATCHPAD, cycles - row.lane_cycles)
+        self._due = log.late(began + cycles - part, 0, whole, _AT_ONCE) + part
+        log.work_end = self._due
+        self._freed.append(self._due)
+        log.busy(Unit.VECTOR_UNIT, began, self._due)
+        return began + part, self._due
+
+    def _store(self, row: Row, move: Move, first: int, last: int) -> None:
+        """Send a row's results off, through the vector unit where it has work on them."""
+        log, ready = self.log, last
+        on_lanes = row.lane_cycles > 0
+        if row.run is not None and on_lanes:
+            begin = max(self._lanes, first)
+            self._lanes = begin + row.lane_cycles
+            ready = max(self._lanes, last)
+            log.busy(Unit.VECTOR_UNIT, begin, self._lanes)
+        ready += self._paths.lane_latency if on_lanes else 0
+        link, dram = max(self._links[-1], first), max(self._dram, first)
+        sent = stored = ready
+        if move.link:
+            self._links[-1] = link + move.link
+            sent = max(ready + move.link_part, self._links[-1]) + self._paths.hops
+        if move.dram:
+            self._dram = dram + move.dram
+            stored = max(ready + move.dram_part, self._dram)
+            log.busy(Unit.DRAM, dram, self._dram, move.size)
+        done = max(sent, stored)
+        log.gone = Arrival(
+            (
+                (ready if on_lanes else 0, StallCause.VECTOR_UNIT),
+                (stored if move.dram else 0, StallCause.DRAM_WRITE),
+                (done, StallCause.INTERCONNECT),
+            )
+        )
+        log.busy(Unit.DMA_OUT, ready, done, move.size)
+        self._gone.append(log.gone)
