@@ -102,6 +102,36 @@ def accumulation(
         print_tables(accumulation_table(result))
 
 
+@study.command("chunks")
+@click.option("--arch", default="fp8_chunk64", show_default=True, metavar="NAME|FILE")
+@click.option("--chunks", default="1:1024:x2", show_default=True, metavar="VALUES")
+@_OUTPUT
+@_FORCE
+@_JSON
+def chunks(arch: str, chunks: str, output: Path | None, force: bool, as_json: bool) -> None:
+    """Price the outer accumulators of a chip against the chunk size.
+
+    A long chunk goes round through its column again, a short one needs more adders
+    along it: what both cost in area, and in energy for each multiply-accumulate.
+    """
+    from accelsim.arch import load_chip
+    from accelsim.cost import chunk_costs, load_cost_table
+    from accelsim.report import chunk_cost
+    from accelsim.report.run_folder import prepare_folder
+
+    sizes = _chunk_sizes(chunks)
+    chip = load_chip(arch)
+    if output is not None:
+        prepare_folder(output, force=force)
+    costs = chunk_costs(chip, load_cost_table(chip.cost_table), chunk_sizes=sizes)
+    if output is not None:
+        chunk_cost.write_chunk_cost_folder(chip.name, costs, output)
+    if as_json:
+        print_json(chunk_cost.chunk_cost_document(chip.name, costs))
+    else:
+        print_tables(chunk_cost.chunk_cost_table(chip.name, costs))
+
+
 def _chunk_sizes(text: str) -> tuple[int, ...]:
     from accelsim.explore.grid import parse_values
 
