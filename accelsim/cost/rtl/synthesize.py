@@ -73,7 +73,7 @@ def synthesize(
     Parameters
     ----------
     liberty : path
-        Liberty file with combinational cells and a plain D flip-flop.
+        Liberty file with combinational cells, a buffer among them, and a plain D flip-flop.
     units : iterable of RtlUnit
         What to synthesise; one run each, so that a unit's area hangs on nothing else.
     yosys : str

@@ -14,9 +14,11 @@ from accelsim.cost.table import Basis, UnitKind
 from accelsim.errors import DataError, UnknownNameError, UnsupportedError
 from tests.unit.cost.rtl_oracle import needs_yosys
 
-#: Four gates and a flip-flop, with areas that are easy to count.
+#: A few gates and a flip-flop, with areas that are easy to count.
 LIBERTY = """
 library(toy) {
+  cell(BUF) { area : 1; pin(A) { direction : input; }
+    pin(Y) { direction : output; function : "A"; } }
   cell(INV) { area : 1; pin(A) { direction : input; }
     pin(Y) { direction : output; function : "(!A)"; } }
   cell(NAND2) { area : 2; pin(A) { direction : input; } pin(B) { direction : input; }
