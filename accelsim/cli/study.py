@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from accelsim.cli.console import print_json, print_tables, progress
+from accelsim.cli.study_training import training
 from accelsim.errors import ConfigError, Problem
 
 _OUTPUT = click.option(
@@ -27,6 +28,9 @@ _ROUNDINGS = ("nearest_even", "nearest_away", "toward_zero", "up", "down", "stoc
 @click.group()
 def study() -> None:
     """Repeat an experiment with formats, sizes and seeds of your own."""
+
+
+study.add_command(training)
 
 
 @study.command("accumulation")

@@ -87,6 +87,16 @@ def save_figure(figure: Figure, path: Path) -> None:
     atomic_write(path, data.getvalue())
 
 
+def figure_svg(figure: Figure) -> str:
+    """Return a figure as SVG text; equal figures give equal texts."""
+    from matplotlib import rc_context
+
+    data = io.BytesIO()
+    with rc_context({"svg.hashsalt": "accelsim"}):
+        figure.savefig(data, format="svg", metadata={"Date": None})
+    return data.getvalue().decode()
+
+
 def new_figure(width: float = _INCHES[0], height: float = _INCHES[1]) -> Figure:
     """Return an empty figure of that size in inches."""
     from matplotlib.figure import Figure

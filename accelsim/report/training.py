@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from accelsim.errors import OutputError
 from accelsim.files import atomic_write
-from accelsim.report.figures import new_figure, save_figure
+from accelsim.report.figures import figure_svg, new_figure
 from accelsim.report.page import page
 from accelsim.report.palette import OKABE_ITO
 from accelsim.report.run_folder import prepare_folder
@@ -64,8 +64,8 @@ def trainings_csv(results: Sequence[TrainingResult]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write_loss_curves(results: Sequence[TrainingResult], path: Path) -> None:
-    """Draw loss and test error against the step, one colour per training."""
+def loss_curves(results: Sequence[TrainingResult]) -> str:
+    """Return loss and test error against the step as SVG text, one colour per training."""
     figure = new_figure(width=10.0, height=4.0)
     loss, error = figure.subplots(1, 2)
     for position, result in enumerate(results):
@@ -83,7 +83,7 @@ def write_loss_curves(results: Sequence[TrainingResult], path: Path) -> None:
     error.set(xlabel="step", ylabel="test error, %", ylim=(0, None))
     loss.legend(fontsize=8)
     figure.suptitle(_title(results))
-    save_figure(figure, path)
+    return figure_svg(figure)
 
 
 def prepare_training_folder(
@@ -158,13 +158,9 @@ def _write_reports(results: Sequence[TrainingResult], folder: Path) -> None:
     document = json.dumps(trainings_document(results), indent=1, allow_nan=False)
     atomic_write(folder / "result.json", document + "\n")
     atomic_write(folder / "history.csv", trainings_csv(results))
-    curves = folder / "loss.svg"
-    write_loss_curves(results, curves)
-    try:
-        text = curves.read_text(encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"Cannot read {curves}: {error.strerror}.") from error
-    atomic_write(folder / "report.html", training_page(results, text))
+    curves = loss_curves(results)
+    atomic_write(folder / "loss.svg", curves)
+    atomic_write(folder / "report.html", training_page(results, curves))
 
 
 def _training_row(result: TrainingResult) -> tuple[str, ...]:
