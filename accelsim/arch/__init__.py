@@ -5,6 +5,7 @@ from accelsim.arch.catalog import DEFAULT_CHIP, list_chips, load_chip
 from accelsim.arch.chip import Chip
 from accelsim.arch.interconnect import Interconnect, Topology
 from accelsim.arch.mac_array import Drain, MacArray, OperandPair, RegisterFile
+from accelsim.arch.mapper import Mapper, Objective, SplitK
 from accelsim.arch.memory import Dram, Memory
 from accelsim.arch.vector_unit import VectorUnit
 
@@ -17,9 +18,12 @@ __all__ = [
     "Dram",
     "Interconnect",
     "MacArray",
+    "Mapper",
     "Memory",
+    "Objective",
     "OperandPair",
     "RegisterFile",
+    "SplitK",
     "Topology",
     "VectorUnit",
     "list_chips",

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 from accelsim.arch.accumulator import AccumulatorUnit
 from accelsim.arch.interconnect import Interconnect
 from accelsim.arch.mac_array import MacArray
+from accelsim.arch.mapper import Mapper, SplitK
 from accelsim.arch.memory import Dram, Memory
 from accelsim.arch.vector_unit import VectorUnit
 from accelsim.config import StrictModel
@@ -47,6 +48,10 @@ class Chip(StrictModel):
     """What joins the cores and DRAM."""
     dram: Dram
     """Main memory."""
+    mapper: Mapper = Mapper()
+    """How tile sizes and loop orders are chosen."""
+    split_k: SplitK | None = None
+    """How the cores' sums are combined where they divide k; null means that they never do."""
     default_recipe: str
     """Recipe used when none is named."""
     cost_table: str

@@ -35,11 +35,15 @@ class Extents:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """The work of the busiest core, when `cores` cores divide the dimension `split`."""
+    """The work of the busiest core, and into how many parts each dimension is split."""
 
     extents: Extents
-    cores: int
-    split: Dim | None
+    split: Extents
+
+    @property
+    def cores(self) -> int:
+        """Cores that get work."""
+        return self.split.group * self.split.m * self.split.n * self.split.k
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,24 +97,25 @@ class Sizer:
 
     def candidate(self, block: Extents, *, n_outside: bool) -> Candidate:
         """Return what blocks of `block` need, with the loop over k blocks innermost."""
-        op, whole, cores = self.op, self.share.extents, self.share.cores
+        op, whole, split = self.op, self.share.extents, self.share.split
         a = self._a(block.m, block.k)
         b = self._b(block.k, block.n)
         out = self._out(block.m, block.n)
         a_tile = packed_bytes(block.group * a.worst, op.a.format.bits)
         b_tile = packed_bytes(block.group * b.worst, op.b.format.bits)
         out_tile = packed_bytes(block.group * out.worst, op.out.format.bits)
-        if block.k < whole.k:
+        if block.k < op.k:
             outputs = block.group * block.m * block.n
             out_tile = max(out_tile, packed_bytes(outputs, op.accumulator.outer.bits))
         m_blocks, n_blocks = -(-whole.m // block.m), -(-whole.n // block.n)
         a_loads, b_loads = _loads(m_blocks, n_blocks, block.k < whole.k, n_outside)
-        a_copies = 1 if self.share.split is Dim.N else cores
-        b_copies = 1 if self.share.split is Dim.M else cores
+        a_copies = split.group * split.m * split.k
+        b_copies = split.group * split.n * split.k
+        out_copies = split.group * split.m * split.n
         traffic = whole.group * (
             a_copies * packed_bytes(a_loads * a.total, op.a.format.bits)
             + b_copies * packed_bytes(b_loads * b.total, op.b.format.bits)
-            + cores * packed_bytes(out.total, op.out.format.bits)
+            + out_copies * packed_bytes(out.total, op.out.format.bits)
         )
         blocks = -(-whole.group // block.group) * m_blocks * n_blocks * -(-whole.k // block.k)
         return Candidate(
@@ -119,7 +124,7 @@ class Sizer:
             block_count=blocks,
             working_set_bytes=a_tile + b_tile + out_tile,
             traffic_bytes=traffic,
-            exposed_bytes=a_copies * a_tile + b_copies * b_tile + cores * out_tile,
+            exposed_bytes=a_copies * a_tile + b_copies * b_tile + out_copies * out_tile,
         )
 
 

@@ -2,10 +2,10 @@
 
 The choice is a small search, the same on every machine:
 
-1. Each way of giving the cores their share (m, n or groups, in whole array
-   tiles; never k) is tried. Of those within 1/64 of the fewest estimated cycles
-   the one that keeps the arrays busy for the shortest time wins, then the one
-   with the least DRAM traffic, then the first in the order m, n, groups.
+1. Each way of giving the cores their share (m, n, groups, m and n together, in
+   whole array tiles; k only where the chip says how) is tried. Of those within 1/64
+   of the fewest estimated cycles the one that keeps the arrays busy for the shortest
+   time wins, then the one with the least DRAM traffic, then the first in that order.
 2. Within a share, blocks hold the whole of k if any such block fits the
    scratchpad; only else k is cut, at chunk borders, and then innermost, so that
    partial sums never leave the scratchpad.
@@ -18,16 +18,19 @@ The choice is a small search, the same on every machine:
 The estimate is a roofline: the busier of array and DRAM, plus what no buffer can
 hide, the first load and the last store. It ranks mappings and is used for
 nothing else; the timing model finds the real figure.
+
+A chip whose `mapper.objective` is not ``rule`` has the choice searched for instead:
+see `mapper`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from math import lcm
 
-from accelsim.arch import Chip
+from accelsim.arch import Chip, Objective
 from accelsim.errors import MappingError
+from accelsim.schedule.candidates import k_granule, ladder, shares, to_mapping
 from accelsim.schedule.estimate import (
     Candidate,
     Extents,
@@ -38,14 +41,12 @@ from accelsim.schedule.estimate import (
 )
 from accelsim.schedule.kernel_rows import in_order
 from accelsim.schedule.layout import ArrayLayout
-from accelsim.schedule.mapping import Dim, Level, Loop, Mapping
+from accelsim.schedule.mapper import search
+from accelsim.schedule.mapping import Dim, Mapping
 from accelsim.schedule.schedule import Schedule
 from accelsim.schedule.validate import capacity_error, check_chunk
 from accelsim.schedule.working_set import largest_tiles_bytes
 from accelsim.workload.ops import Gemm
-
-#: Into how many parts the search cuts an extent.
-_PARTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128, 256, 512, 1024, 4096, 16384)
 
 #: Blocks may move this part of the least traffic more if they save cycles.
 _TRAFFIC_SLACK = 16
@@ -99,15 +100,18 @@ def _search(op: Gemm, chip: Chip, layout: ArrayLayout, room: int | None) -> Mapp
     """Return the best mapping whose blocks, as far as looked at, take at most `room` bytes."""
     options: list[tuple[Share, Candidate]] = []
     errors: list[MappingError] = []
-    for share in _shares(op, chip, layout):
+    for share in shares(op, chip, layout):
         try:
             options.append((share, _best_block(op, chip, layout, share, room)))
         except MappingError as problem:
             errors.append(problem)
     if not options:
         raise errors[0]
-    best, candidate = _best_share(chip, layout, options)
-    return _mapping(op, layout, share=best.extents, candidate=candidate)
+    choice = _best_share(chip, layout, options)
+    if chip.mapper.objective is not Objective.RULE:
+        choice = search(op, chip, layout, room, rule=choice)
+    share, candidate = choice
+    return to_mapping(op, chip, layout, share=share.extents, candidate=candidate)
 
 
 def _best_share(
@@ -126,23 +130,6 @@ def _best_share(
     )
 
 
-def _shares(op: Gemm, chip: Chip, layout: ArrayLayout) -> Iterator[Share]:
-    """Yield the largest share of a core for every way to split the work."""
-    whole = Extents(group=op.groups, m=op.m, n=op.n, k=op.k)
-    split = False
-    for dim in (Dim.M, Dim.N, Dim.GROUP):
-        granule = 1 if dim is Dim.GROUP else layout.granule(dim)
-        extent = whole.of(dim)
-        tiles = -(-extent // granule)
-        part = min(extent, -(-tiles // chip.cores) * granule)
-        if part < extent:
-            split = True
-            extents = replace(whole, **{dim.value: part})
-            yield Share(extents=extents, cores=-(-extent // part), split=dim)
-    if not split:
-        yield Share(extents=whole, cores=1, split=None)
-
-
 def _best_block(
     op: Gemm, chip: Chip, layout: ArrayLayout, share: Share, room: int | None
 ) -> Candidate:
@@ -150,13 +137,13 @@ def _best_block(
     sizer = Sizer(in_order(op, layout.k_nest), share)
     if room is None:
         return sizer.candidate(share.extents, n_outside=False)
-    k_granule = _k_granule(op, layout)
+    granule = k_granule(op, layout)
     fitting = tuple(_fitting(sizer, layout, room, (share.extents.k,)))
     if not fitting:
-        cuts = _ladder(share.extents.k, k_granule)[1:]
+        cuts = ladder(share.extents.k, granule)[1:]
         fitting = tuple(_fitting(sizer, layout, room, cuts))
     if not fitting:
-        smallest = _smallest(layout, share.extents, k_granule)
+        smallest = _smallest(layout, share.extents, granule)
         demand = sizer.candidate(smallest, n_outside=False).working_set_bytes
         raise capacity_error(op, chip, demand)
     return _choose(chip, layout, share, fitting)
@@ -183,8 +170,8 @@ def _fitting(
 ) -> Iterator[Candidate]:
     """Yield the blocks that fit, with the first of the `k_tiles` for which there are any."""
     whole = sizer.share.extents
-    m_tiles = _ladder(whole.m, layout.granule(Dim.M))
-    n_tiles = _ladder(whole.n, layout.granule(Dim.N))
+    m_tiles = ladder(whole.m, layout.granule(Dim.M))
+    n_tiles = ladder(whole.n, layout.granule(Dim.N))
     for k in k_tiles:
         fits_at_k = False
         for m in m_tiles:
@@ -210,80 +197,18 @@ def _with_groups(sizer: Sizer, one: Candidate, bound: int) -> Iterator[Candidate
     whole = sizer.share.extents
     if whole.group == 1 or one.block != replace(whole, group=1):
         return
-    for groups in _ladder(whole.group, 1):
+    for groups in ladder(whole.group, 1):
         if groups > 1:
             many = sizer.candidate(replace(whole, group=groups), n_outside=False)
             if many.working_set_bytes <= bound:
                 yield many
 
 
-def _smallest(layout: ArrayLayout, share: Extents, k_granule: int) -> Extents:
+def _smallest(layout: ArrayLayout, share: Extents, granule: int) -> Extents:
     """Return the smallest block there is."""
     return Extents(
         group=1,
         m=min(share.m, layout.granule(Dim.M)),
         n=min(share.n, layout.granule(Dim.N)),
-        k=min(share.k, k_granule),
+        k=min(share.k, granule),
     )
-
-
-def _k_granule(op: Gemm, layout: ArrayLayout) -> int:
-    """Return the k positions that blocks may be cut at: whole passes and whole chunks.
-
-    A chunk that holds the whole reduction cannot be kept whole where k is cut; its
-    partial sum then waits in the scratchpad between blocks.
-    """
-    tile = layout.granule(Dim.K)
-    chunk = op.accumulator.chunk_length(op.k)
-    whole = lcm(tile, chunk)
-    return whole if whole < op.k else tile
-
-
-def _ladder(extent: int, granule: int) -> tuple[int, ...]:
-    """Return tile sizes of an extent in whole granules, largest first."""
-    tiles = -(-extent // granule)
-    sizes = {-(-tiles // parts) for parts in _PARTS if parts <= tiles} | {1}
-    return tuple(sorted({min(extent, size * granule) for size in sizes}, reverse=True))
-
-
-def _mapping(op: Gemm, layout: ArrayLayout, *, share: Extents, candidate: Candidate) -> Mapping:
-    """Return the loop nest of a choice."""
-    block = candidate.block
-    whole = Extents(group=op.groups, m=op.m, n=op.n, k=op.k)
-    inner = (Dim.N, Dim.M, Dim.K) if candidate.n_outside else (Dim.M, Dim.N, Dim.K)
-    loops = [
-        _loop(dim, Level.CORE, share.of(dim), whole.of(dim))
-        for dim in Dim
-        if share.of(dim) < whole.of(dim)
-    ]
-    loops.extend(
-        _loop(dim, Level.BLOCK, block.of(dim), share.of(dim)) for dim in (Dim.GROUP, *inner)
-    )
-    passes: dict[Dim, int] = {
-        dim: layout.spatial(dim) or block.of(dim) for dim in Dim if dim is not Dim.GROUP
-    }
-    per_vector = layout.per_unit(layout.stream_dim)
-    vectors = layout.vectors_per_pass(-(-block.of(layout.stream_dim) // per_vector))
-    passes[layout.stream_dim] = vectors * per_vector
-    for dim in layout.pass_order:
-        tile = 1 if dim is Dim.GROUP else min(passes[dim], block.of(dim))
-        loops.append(_loop(dim, Level.PASS, tile, block.of(dim)))
-    loops += [
-        Loop(layout.rows_dim, Level.ROWS, layout.per_unit(layout.rows_dim), layout.rows),
-        Loop(layout.cols_dim, Level.COLS, layout.per_unit(layout.cols_dim), layout.cols),
-        Loop(Dim.K, Level.PE, 1, layout.k_per_pe),
-        Loop(layout.stream_dim, Level.STREAM, per_vector, vectors),
-    ]
-    return Mapping(
-        dataflow=layout.dataflow,
-        stationary=layout.stationary,
-        loops=tuple(loops),
-        k_per_pe=layout.k_per_pe,
-        chunk_size=min(op.k, op.accumulator.chunk_length(op.k)),
-        fallback=layout.fallback,
-        k_nest=layout.k_nest,
-    )
-
-
-def _loop(dim: Dim, level: Level, tile: int, extent: int) -> Loop:
-    return Loop(dim=dim, level=level, tile=tile, count=-(-extent // tile))

@@ -59,7 +59,7 @@ def tile_bytes(operand: Operand, groups: int, rows: Range, columns: Range) -> in
 def working_set(op: Gemm, block: Block) -> WorkingSet:
     """Return what a block keeps in the scratchpad."""
     out = tile_bytes(op.out, block.groups, block.m, block.n)
-    if not (block.first_k and block.last_k):
+    if block.k != (0, op.k):
         out = max(out, packed_bytes(block.outputs, op.accumulator.outer.bits))
     return WorkingSet(
         a=tile_bytes(op.a, block.groups, block.m, block.k),
