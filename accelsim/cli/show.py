@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -42,10 +43,24 @@ _BATCH = click.option("--batch", type=click.IntRange(1, 1_000_000), default=1, s
 _SET = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE")
 _OP = click.option("--op", metavar="NAME", help="One op of the trace [the first GEMM].")
 
+_FIGURE = click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Draw the number line to a .svg, .pdf or .png file.",
+)
+_FORCE = click.option("--force", is_flag=True, help="Overwrite the file.")
+
 _show_command("arch", "Print a chip with every default filled in.", _SET)
 _show_command("workload", "Print a network layer by layer.", _SET)
 _show_command("recipe", "Print which number goes where.", _SET)
-_show_command("format", "Print a number format: constants and, up to 8 bits, all codes.")
+_show_command(
+    "format",
+    "Print a number format: constants, up to 8 bits all codes, and how dense its values are.",
+    _FIGURE,
+    _FORCE,
+)
 _show_command("trace", "Print the ops that a network lowers to.", _ARCH, _RECIPE, _BATCH, _SET)
 _show_command(
     "schedule", "Print the loop nest and the order of additions.", _ARCH, _RECIPE, _BATCH, _OP, _SET

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from pydantic import BaseModel
 
 from accelsim.arch import Chip, load_chip
 from accelsim.config import dump_yaml
-from accelsim.errors import UnknownNameError
+from accelsim.errors import OutputError, UnknownNameError
 from accelsim.explore.parameters import split_overrides
-from accelsim.formats import FloatFormat, NumberFormat, get_format
+from accelsim.formats import TensorFormat
+from accelsim.numerics import explain_path
+from accelsim.numerics.reduction import in_chunks_of
 from accelsim.precision import Recipe, get_recipe
+from accelsim.report.format_page import find_format, format_page
+from accelsim.report.number_line import write_number_line
 from accelsim.report.tables import plain_table
-from accelsim.schedule import describe, make_schedule
+from accelsim.schedule import Schedule, describe, make_schedule
 from accelsim.workload import Gemm, Op, Trace, Workload, load_workload, lower
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 Page = Iterator["str | Table"]
-#: Formats with at most this many bits have all their codes shown.
-MAX_CODE_BITS = 8
-_CODES_PER_ROW = 8
 
 
 def arch(name_or_path: str, *, overrides: Sequence[str] = ()) -> Page:
@@ -77,15 +78,18 @@ def schedule(
     name = next(iter(by_name), "") if op is None else op
     if name not in by_name:
         raise UnknownNameError("GEMM of the trace", name, by_name)
-    yield "\n".join(describe(make_schedule(by_name[name], chip)))
+    plan = make_schedule(by_name[name], chip)
+    yield "\n".join((*describe(plan), _arithmetic(plan)))
 
 
-def format(name_or_path: str) -> Page:
-    """Print a format: its constants and, up to 8 bits, the value of every code."""
-    fmt = get_format(name_or_path)
-    yield plain_table(fmt.name, ("constant", "value"), _constants(fmt))
-    if fmt.bits <= MAX_CODE_BITS:
-        yield _codes(fmt)
+def format(name_or_path: str, *, output: Path | None = None, force: bool = False) -> Page:
+    """Print a format: constants, codes, number line; draw it where `output` names a file."""
+    fmt = find_format(name_or_path)
+    if output is not None:
+        if output.exists() and not force:
+            raise OutputError(f"{output} exists. Use --force to overwrite, or another name.")
+        write_number_line(fmt.element if isinstance(fmt, TensorFormat) else fmt, output)
+    yield from format_page(fmt)
 
 
 def _lowered(
@@ -98,6 +102,14 @@ def _lowered(
     return lower(load_workload(name, changes["workload"]), policy, batch=batch), chip
 
 
+def _arithmetic(plan: Schedule) -> str:
+    """Return which path of the arithmetic the formats alone allow, and why."""
+    op = plan.op
+    accumulator = in_chunks_of(op.accumulator, plan.reduction_order())
+    choice = explain_path(op.a.format, op.b.format, accumulator, k=op.k)
+    return f"arithmetic by the formats alone: {choice.name} path; {'; '.join(choice.reasons)}"
+
+
 def _reads_and_writes(op: Op) -> tuple[str, str, str, str]:
     if isinstance(op, Gemm):
         chunk = op.accumulator.chunk_size
@@ -107,29 +119,3 @@ def _reads_and_writes(op: Op) -> tuple[str, str, str, str]:
         return shape, f"{op.a.format.name}, {op.b.format.name}", adds, op.out.format.name
     place = " (fused)" if op.fused else ""
     return f"{op.elements:,} el", "", op.compute_format.name, f"{', '.join(op.outputs)}{place}"
-
-
-def _constants(fmt: NumberFormat) -> list[tuple[str, str]]:
-    rows = [("bits", str(fmt.bits))]
-    if isinstance(fmt, FloatFormat):
-        names = (
-            "signed", "exponent_bits", "mantissa_bits", "bias", "specials", "subnormals",
-            "overflow", "rounding", "max_finite", "min_normal", "min_subnormal", "source",
-        )  # fmt: skip
-        rows += [(name.replace("_", " "), _shown(getattr(fmt, name))) for name in names]
-    return rows
-
-
-def _shown(value: object) -> str:
-    return f"{value!r}" if isinstance(value, float) else str(value)
-
-
-def _codes(fmt: NumberFormat) -> Table:
-    codes = np.arange(2**fmt.bits, dtype=np.uint32)
-    values = fmt.decode(codes)
-    rows = [
-        (f"0x{first:02x}", *(f"{value:.6g}" for value in values[first : first + _CODES_PER_ROW]))
-        for first in range(0, len(codes), _CODES_PER_ROW)
-    ]
-    heads = ("code", *(f"+{offset}" for offset in range(min(_CODES_PER_ROW, len(codes)))))
-    return plain_table("values by code", heads, rows)
