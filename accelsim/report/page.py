@@ -51,7 +51,8 @@ def page(title: str, body: Sequence[str]) -> str:
 
 
 def cycles_chart(ops: Sequence[OpResult]) -> Figure:
-    """Stack the cycles of each op by cause."""
+    """Stack the cycles of each op by cause; ops that ride on another's write-back have none."""
+    ops = [op for op in ops if op.cycles]
     parts: dict[str, list[float]] = {"compute": [], "fill_drain": []}
     for cause in dict.fromkeys(cause for op in ops for cause in op.stall_cycles):
         parts[cause] = []
