@@ -15,6 +15,7 @@ from accelsim.errors import UnsupportedError
 from accelsim.formats import FloatFormat, NumberFormat, Subnormals, get_format
 from accelsim.formats.integer import IntegerFormat
 from accelsim.formats.posit import PositFormat
+from accelsim.precision import TensorStorage
 
 _INTEGER_NAME = re.compile(r"u?int(\d+)")
 
@@ -54,7 +55,8 @@ def shape_of(fmt: NumberFormat | str) -> FormatShape:
 
     Integers of any width are understood by name, ``int8`` and its kin. A posit has
     the shape of the float that its decoder makes of it: the exponent of all regimes
-    and the significand of the shortest one.
+    and the significand of the shortest one; a tensor format that of
+    what a multiplier takes once its scales are gone.
 
     Raises
     ------
@@ -76,6 +78,8 @@ def shape_of(fmt: NumberFormat | str) -> FormatShape:
         return FormatShape(0, fmt.bits, fmt.bits)
     if isinstance(fmt, PositFormat):
         return _posit_shape(fmt)
+    if isinstance(fmt, TensorStorage):
+        return shape_of(fmt.multiplied_as)
     raise UnsupportedError(
         f"There is no gate model for the format {fmt.name!r}: only floats, integers and posits"
         " have one.\n"

@@ -21,6 +21,7 @@ from accelsim.numerics import vector_ops as elementwise
 from accelsim.numerics import vector_ops_reductions as reductions
 from accelsim.numerics.vector_ops_arithmetic import Arithmetic
 from accelsim.numerics.vector_ops_training import TRAINING
+from accelsim.precision.recipe import ScalingMethod
 from accelsim.precision.scaling import amax_scale
 from accelsim.workload.ops import Attribute, VectorOp
 
@@ -56,7 +57,7 @@ def compute_vector_op(op: VectorOp, inputs: Sequence[Array], arithmetic: Arithme
 def store_scale(op: VectorOp, x: Array, fmt: NumberFormat) -> float | None:
     """Return the scale of a ``store``, from the largest magnitude of `x`; None without one."""
     attributes = dict(op.attributes)
-    if op.function != "store" or attributes.get("scaling", "none") == "none":
+    if op.function != "store" or attributes.get("scaling") != ScalingMethod.AMAX:
         return None
     return amax_scale(
         elementwise.largest_finite(x),

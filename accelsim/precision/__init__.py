@@ -21,6 +21,7 @@ from accelsim.precision.recipe import (
     VectorRule,
 )
 from accelsim.precision.scaling import amax_scale
+from accelsim.precision.tensor_storage import TensorStorage
 
 __all__ = [
     "AccumulationMethod",
@@ -36,6 +37,7 @@ __all__ = [
     "SoftmaxRule",
     "StoreRule",
     "TensorScaling",
+    "TensorStorage",
     "UpdateRule",
     "VectorRule",
     "amax_scale",

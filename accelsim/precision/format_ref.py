@@ -7,9 +7,10 @@ from typing import Annotated, Any
 from pydantic import GetPydanticSchema
 from pydantic_core import core_schema
 
-from accelsim.formats import FloatFormat, NumberFormat, get_format
+from accelsim.formats import FloatFormat, NumberFormat, get_format, get_tensor_format
 from accelsim.formats.inline import systematic_name
-from accelsim.formats.lookup import format_registry
+from accelsim.formats.lookup import FormatSpec, format_registry, tensor_format_registry
+from accelsim.precision.tensor_storage import TensorStorage
 
 
 def format_text(fmt: NumberFormat) -> str:
@@ -28,9 +29,27 @@ def format_text(fmt: NumberFormat) -> str:
     return systematic_name(fmt)
 
 
+def stored_format(spec: FormatSpec) -> NumberFormat:
+    """Return the format that `spec` stands for; tensor formats by name are formats here.
+
+    Raises
+    ------
+    UnknownNameError, ConfigError
+        As `accelsim.formats.get_format`.
+
+    Examples
+    --------
+    >>> stored_format("s2fp8").bits
+    8
+    """
+    if isinstance(spec, str) and spec in tensor_format_registry():
+        return TensorStorage(spec, get_tensor_format(spec))
+    return get_format(spec)
+
+
 def _schema(_source: Any, _handler: Any) -> core_schema.CoreSchema:
     return core_schema.no_info_plain_validator_function(
-        get_format,
+        stored_format,
         serialization=core_schema.plain_serializer_function_ser_schema(format_text),
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import zipfile
+import zlib
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,10 @@ from accelsim.errors import DataError
 
 #: Largest data of one file, in bytes.
 MAX_BYTES = 8 * 2**30
+
+#: What NumPy raises where the header or the data are not an array; a header may claim
+#: more than any memory holds.
+_CORRUPT = (OSError, ValueError, EOFError, SyntaxError, MemoryError)
 
 
 def require_file(path: Path, what: str) -> None:
@@ -47,7 +52,7 @@ def read_npy(path: Path) -> NDArray[Any]:
         mapped = np.lib.format.open_memmap(path, mode="r")
         _check_size(path, mapped.nbytes)
         values = np.array(mapped)
-    except (OSError, ValueError, EOFError, SyntaxError) as error:
+    except _CORRUPT as error:
         raise DataError(_unreadable(path, "numpy.save", error)) from error
     return _real(path, "its array", values)
 
@@ -67,7 +72,7 @@ def read_npz(path: Path, names: Collection[str] | None = None) -> dict[str, NDAr
         with np.load(path, allow_pickle=False) as data:
             wanted = data.files if names is None else [n for n in data.files if n in names]
             arrays = {name: data[name] for name in wanted}
-    except (OSError, ValueError, EOFError, SyntaxError, zipfile.BadZipFile) as error:
+    except (*_CORRUPT, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
         raise DataError(_unreadable(path, "numpy.savez", error)) from error
     return {name: _real(path, f"{name!r}", values) for name, values in arrays.items()}
 
@@ -100,8 +105,10 @@ def count_nonfinite(values: NDArray[Any]) -> int:
     return int(values.size - np.count_nonzero(np.isfinite(values)))
 
 
-def _real(path: Path, what: str, values: NDArray[Any]) -> NDArray[Any]:
+def _real(path: Path, what: str, values: NDArray[Any] | bytes) -> NDArray[Any]:
     """Return floats as they are and integers as float64; refuse the rest."""
+    if isinstance(values, bytes):  # a member of an archive that does not begin as an array
+        raise DataError(f"{path}: {what} is no array. Write the file with numpy.savez.")
     if values.dtype.name == "bfloat16":
         return values.astype(np.float32)
     if values.dtype.kind == "f" and values.dtype.itemsize <= np.dtype(np.float64).itemsize:

@@ -6,7 +6,12 @@ from dataclasses import dataclass
 
 from accelsim.formats import NumberFormat, Overflow
 from accelsim.precision.recipe import GemmRule, LossScalingMethod, Recipe
-from accelsim.workload.builder import Attributes, StoredOperand, TraceBuilder
+from accelsim.workload.builder import (
+    Attributes,
+    StoredOperand,
+    TraceBuilder,
+    store_attributes,
+)
 from accelsim.workload.error_view import ErrorView
 from accelsim.workload.ops import Gemm, Operand, Phase, Role, TensorInfo
 from accelsim.workload.views import MatrixView, View
@@ -241,7 +246,7 @@ class BackwardScope:
             return self.vector("unscale", (current, *scales), name, shape=shape, role=role,
                                phase=phase, output_format=fmt, overflow=overflow)  # fmt: skip
         return self.vector("store", (current,), name, shape=shape, role=role, phase=phase,
-                           output_format=fmt, attributes=(("scaling", "none"),),
+                           output_format=fmt, attributes=store_attributes(fmt),
                            overflow=overflow)  # fmt: skip
 
     def _gemm(

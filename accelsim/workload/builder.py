@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 
 from accelsim.errors import ShapeError
 from accelsim.formats import NumberFormat, Overflow, Rounding, get_format
+from accelsim.precision import TensorStorage
 from accelsim.precision.recipe import Recipe
 from accelsim.workload.ops import Attribute, Gemm, Op, Phase, Role, TensorInfo, VectorOp
 from accelsim.workload.parameters import Preparation, TraceParameter
+from accelsim.workload.vector_function import SCALED_BY_FORMAT
 from accelsim.workload.vector_functions import VECTOR_FUNCTIONS
 
 Attributes = tuple[tuple[str, Attribute], ...]
@@ -37,6 +39,12 @@ class WeightSource:
     preparation: Preparation
     sources: tuple[str, ...]
     attributes: Attributes = ()
+
+
+def store_attributes(fmt: NumberFormat) -> Attributes:
+    """Return the attributes of a ``store`` into `fmt` without a scale of its own."""
+    finds_scales = isinstance(fmt, TensorStorage)
+    return (("scaling", SCALED_BY_FORMAT if finds_scales else "none"),)
 
 
 @dataclass(slots=True)
@@ -109,7 +117,8 @@ class TraceBuilder:
         `rounding` is the recipe's for vector ops where it is None.
         """
         entry = VECTOR_FUNCTIONS[function]
-        fused = entry.elementwise and self._write_back in inputs
+        finds_scales = isinstance(output.format, TensorStorage)
+        fused = entry.elementwise and not finds_scales and self._write_back in inputs
         self.ops.append(
             VectorOp(
                 name=name,
@@ -203,7 +212,7 @@ class TraceBuilder:
 
     def _append_store(self, name: str, stored: StoredOperand, *, layer: str, phase: Phase) -> None:
         scaling, rule = self.recipe.scaling, self.recipe.store
-        attributes: Attributes = (("scaling", "none"),)
+        attributes = store_attributes(stored.format)
         outputs: tuple[str, ...] = (stored.tensor,)
         if stored.scale is not None:
             outputs = (stored.tensor, stored.scale)
@@ -214,7 +223,8 @@ class TraceBuilder:
             )
         shape = self.tensors[name].shape
         visits = VECTOR_FUNCTIONS["store"].visits(shape, shape, dict(attributes))
-        fused = stored.scale is None and self.is_written_back(name)
+        looks_first = stored.scale is not None or isinstance(stored.format, TensorStorage)
+        fused = not looks_first and self.is_written_back(name)
         self.ops.append(
             VectorOp(
                 name=f"{name}.store_{stored.tensor.rpartition(':')[2]}",

@@ -171,6 +171,13 @@ def _place(layer: Layer, index: int, shapes: Mapping[str, Shape], *, previous: s
     if bool(inputs) is layer.is_source:
         said = "reads nothing; leave its inputs out" if inputs else "must read something"
         raise LayerError(f"{layer.name!r} {said}.", index=index, place=("inputs",))
+    if not layer.is_source and layer.input_count not in (None, len(inputs)):
+        raise LayerError(
+            f"{layer.kind} {layer.name!r} reads {len(inputs)} tensors and takes"
+            f" {layer.input_count}; the rest would be ignored.",
+            index=index,
+            place=("inputs",),
+        )
     input_shapes = tuple(shapes[name] for name in inputs)
     try:
         output_shape = layer.output_shape(input_shapes)

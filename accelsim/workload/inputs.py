@@ -12,7 +12,7 @@ import warnings
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from numpy.typing import NDArray
 from accelsim.errors import DataError
 from accelsim.workload.arrays import count_nonfinite, read_npy, read_npz, require_file
 from accelsim.workload.network import InputKind, InputSpec
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
 
 Float32Array = NDArray[np.float32]
 Shape = tuple[int, ...]
@@ -203,6 +206,15 @@ def _normalisation(spec: InputSpec, channels: int) -> tuple[tuple[float, ...], t
     return mean, std
 
 
+def _eight_bits(image: Picture) -> Picture:
+    """Keep the upper byte of 16-bit grey levels, which Pillow would clip to white."""
+    from PIL.Image import fromarray
+
+    if not image.mode.startswith("I"):
+        return image
+    return fromarray((np.asarray(image) >> 8).astype(np.uint8))
+
+
 def _decode(path: Path, height: int, width: int, mode: str) -> NDArray[np.uint8]:
     """Decode a photograph and resize it so that a crop keeps 224/256 of the tighter side."""
     from PIL import Image, ImageOps, UnidentifiedImageError
@@ -213,7 +225,7 @@ def _decode(path: Path, height: int, width: int, mode: str) -> NDArray[np.uint8]
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             warnings.simplefilter("ignore", UserWarning)
             with Image.open(path, formats=("PNG", "JPEG")) as image:
-                upright = ImageOps.exif_transpose(image).convert(mode)
+                upright = _eight_bits(ImageOps.exif_transpose(image)).convert(mode)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         limit = cast(int, Image.MAX_IMAGE_PIXELS)
         raise DataError(

@@ -6,7 +6,13 @@ from dataclasses import dataclass
 
 from accelsim.formats import NumberFormat
 from accelsim.precision.recipe import GemmRule, Recipe
-from accelsim.workload.builder import Attributes, StoredOperand, TraceBuilder, WeightSource
+from accelsim.workload.builder import (
+    Attributes,
+    StoredOperand,
+    TraceBuilder,
+    WeightSource,
+    store_attributes,
+)
 from accelsim.workload.ops import Gemm, Operand, Phase, Role, TensorInfo
 from accelsim.workload.parameters import Preparation, TraceParameter
 from accelsim.workload.vector_functions import VECTOR_FUNCTIONS
@@ -211,8 +217,9 @@ class LayerScope:
         if bias is not None:
             current = self.vector("bias_add", (current, bias))
         if needs_storing:
-            unscaled: Attributes = (("scaling", "none"),)
-            current = self.vector("store", (current,), output_format=storage, attributes=unscaled)
+            current = self.vector(
+                "store", (current,), output_format=storage, attributes=store_attributes(storage)
+            )
         return current
 
     def _gemm(

@@ -10,6 +10,9 @@ from accelsim.workload.ops import Attribute
 
 Shape = tuple[int, ...]
 
+#: Attribute ``scaling`` of a ``store`` whose format finds its scales in the tensor.
+SCALED_BY_FORMAT = "format"
+
 
 @dataclass(frozen=True, slots=True)
 class VectorFunction:

@@ -41,7 +41,8 @@ Attributes, by function (all others have none):
 * ``max_pool``: ``kernel``, ``stride``, ``padding``, ``dilation``: (vertical, horizontal).
 * ``avg_pool``: ``kernel``, ``stride``, ``padding``: (vertical, horizontal);
   ``count_include_pad``: bool.
-* ``store``: ``scaling``: ``none`` or ``amax``; with ``amax`` also ``margin``: int, and
+* ``store``: ``scaling``: ``none``, ``amax``, or ``format`` where the stored format finds its
+  scales in x (S2FP8, MX), with its own rounding; with ``amax`` also ``margin``: int, and
   ``power_of_two``: bool. The scale is `accelsim.precision.scaling.amax_scale` of the
   largest finite magnitude of x; it is written to ``scale``, one element, FP32.
 

@@ -49,6 +49,8 @@ class Layer(StrictModel, ABC):
     feeds_gemm: ClassVar[bool] = False
     #: Every output element depends on one position of the inputs.
     elementwise: ClassVar[bool] = False
+    #: How many inputs it reads; None where `output_shape` judges that too.
+    input_count: ClassVar[int | None] = 1
     #: The layer reads nothing, whatever stands before it.
     is_source: ClassVar[bool] = False
     #: Its backward pass begins with an element-wise op on the output's error.

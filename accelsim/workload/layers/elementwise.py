@@ -51,6 +51,7 @@ class ReLU(Layer):
 class Add(Layer):
     """Sum of two tensors of the same shape: the joint of a residual block."""
 
+    input_count: ClassVar[int | None] = None
     elementwise: ClassVar[bool] = True
 
     kind: Literal["add"] = "add"

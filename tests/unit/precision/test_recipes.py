@@ -32,6 +32,11 @@ TABLE = {
     "fp32": ("fp32", "fp32", "fp32", "fp32", None, "fp32", "fp32", "fp32"),
     "fp16_fp16acc": ("fp16_e6m9", "fp16_e6m9", "fp16_e6m9", "fp16_e6m9", 64, "fp16_e6m9",
                      "fp16_e6m9", "fp16_e6m9"),
+    # arXiv:2001.05674 section 3.2: FP32 sums and master weights, S2FP8 gradients.
+    "s2fp8": ("s2fp8", "s2fp8", "s2fp8", "fp32", None, "fp32", "s2fp8", "fp32"),
+    "fp8_plain": ("fp8_e5m2", "fp8_e5m2", "fp8_e5m2", "fp32", None, "fp32", "fp8_e5m2", "fp32"),
+    "mx_fp8": ("mx_fp8_e4m3", "mx_fp8_e4m3", "mx_fp8_e5m2", "fp32", None, "fp32", "bf16", "fp32"),
+    "posit8": ("posit8_es1", "posit8_es1", "posit8_es2", "fp32", None, "fp32", "bf16", "fp32"),
     "int8": ("int8", "int8", "int8", "int32", None, "fp32", "fp32", "fp32"),
 }  # fmt: skip
 
