@@ -32,6 +32,7 @@ from accelsim.schedule.kernel_rows import activation_reuse
 from accelsim.schedule.mapping import Dim, Level, Stationary
 from accelsim.schedule.passes import PassGroup
 from accelsim.schedule.schedule import Block, Schedule
+from accelsim.schedule.traffic import combining_additions
 from accelsim.workload.ops import VectorOp
 from accelsim.workload.views import MatrixView, View
 
@@ -70,7 +71,7 @@ def count_actions(
         return ActionCounts({visits: work.elements}) + moved
     if work.mapping.fallback:
         return _vector_gemm_counts(work) + moved
-    return _array_counts(work, chip) + moved
+    return _array_counts(work, chip) + _tree_counts(work) + moved
 
 
 def mean_hops(chip: Chip) -> float:
@@ -118,6 +119,15 @@ def _array_counts(schedule: Schedule, chip: Chip) -> ActionCounts:
     counts[Action(Component.MAC_ARRAY, Verb.ADD, formats)] = inner_additions(schedule)
     counts[Action(Component.SCRATCHPAD, Verb.READ_BYTES)] = array_read_bytes(schedule)
     return ActionCounts(counts)
+
+
+def _tree_counts(schedule: Schedule) -> ActionCounts:
+    """Return the additions of the cores' sums on their vector units, where cores divide k."""
+    tree = schedule.mapping.tree_format
+    if tree is None:
+        return ActionCounts({})
+    add = Action(Component.VECTOR_UNIT, Verb.FUNCTION, (tree,), "add")
+    return ActionCounts({add: combining_additions(schedule)})
 
 
 def _vector_gemm_counts(schedule: Schedule) -> ActionCounts:

@@ -7,10 +7,16 @@ from dataclasses import replace
 from math import lcm
 
 from accelsim.arch import Chip
+from accelsim.formats import Rounding
 from accelsim.schedule.estimate import Candidate, Extents, Share
 from accelsim.schedule.layout import ArrayLayout
 from accelsim.schedule.mapping import Dim, Level, Loop, Mapping
+from accelsim.schedule.schedule import Schedule
+from accelsim.schedule.working_set import largest_tiles_bytes
 from accelsim.workload.ops import Gemm, Phase
+
+#: A way to run an op: the busiest core's share, and its blocks.
+Choice = tuple[Share, Candidate]
 
 #: Into how many parts the search cuts an extent.
 _PARTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128, 256, 512, 1024, 4096, 16384)
@@ -46,8 +52,14 @@ def _ways(op: Gemm, chip: Chip) -> Iterator[tuple[tuple[Dim, int], ...]]:
     for down in range(2, cores):
         if cores % down == 0:
             yield ((Dim.M, down), (Dim.N, cores // down))
-    if chip.split_k is not None and op.phase is Phase.GRADIENT:
+    if chip.split_k is not None and op.phase is Phase.GRADIENT and not _is_random(op):
         yield ((Dim.K, cores),)
+
+
+def _is_random(op: Gemm) -> bool:
+    """Return whether sums are rounded at random, by places in one whole reduction."""
+    accumulator = op.accumulator
+    return Rounding.STOCHASTIC in (accumulator.rounding, accumulator.resolved_outer_rounding)
 
 
 def _part(op: Gemm, layout: ArrayLayout, dim: Dim, whole: Extents, cores: int) -> int:
@@ -79,10 +91,15 @@ def ladder(extent: int, granule: int) -> tuple[int, ...]:
     return tuple(sorted({min(extent, size * granule) for size in sizes}, reverse=True))
 
 
-def to_mapping(
-    op: Gemm, chip: Chip, layout: ArrayLayout, *, share: Extents, candidate: Candidate
-) -> Mapping:
+def largest_block_bytes(op: Gemm, chip: Chip, layout: ArrayLayout, choice: Choice) -> int:
+    """Return the bytes that no block of a choice exceeds; every tile is looked at."""
+    mapping = to_mapping(op, chip, layout, choice)
+    return largest_tiles_bytes(Schedule(op=op, mapping=mapping, cores=chip.cores))
+
+
+def to_mapping(op: Gemm, chip: Chip, layout: ArrayLayout, choice: Choice) -> Mapping:
     """Return the loop nest of a choice."""
+    share, candidate = choice[0].extents, choice[1]
     block = candidate.block
     tree = None if share.k == op.k or chip.split_k is None else chip.split_k.format
     whole = Extents(group=op.groups, m=op.m, n=op.n, k=op.k)

@@ -17,7 +17,7 @@ from accelsim.schedule.support import (
     vector_op_refusals,
 )
 from accelsim.schedule.validate import check_mapping
-from accelsim.workload.ops import Gemm, Op, VectorOp
+from accelsim.workload.ops import Gemm, Op, Phase, VectorOp
 
 
 def make_schedule(op: Gemm, chip: Chip, *, mapping: Mapping | None = None) -> Schedule:
@@ -86,8 +86,10 @@ def make_schedules(ops: Iterable[Op], chip: Chip) -> dict[str, Schedule]:
 def op_shape_key(op: Gemm) -> Hashable:
     """Return a key that is equal for two GEMMs exactly if a chip runs them alike.
 
-    It has extents, views, formats and accumulator; names, layers and phases are
-    left out, because nothing in the hardware knows them.
+    It has extents, views, formats and accumulator, and whether this is the gradient
+    phase, in which cores may divide k; names, layers and other phases are left out,
+    because nothing in the hardware knows them.
     """
     operands = tuple((one.view, one.format) for one in (op.a, op.b, op.out))
-    return (op.groups, op.m, op.n, op.k, operands, op.accumulator)
+    divisible = op.phase is Phase.GRADIENT
+    return (op.groups, op.m, op.n, op.k, operands, op.accumulator, divisible)

@@ -19,33 +19,37 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from accelsim.arch import Chip, Objective
-from accelsim.schedule.candidates import k_granule, ladder, shares
-from accelsim.schedule.estimate import Candidate, Extents, Share, Sizer, estimate_cycles
+from accelsim.schedule.candidates import (
+    Choice,
+    k_granule,
+    ladder,
+    largest_block_bytes,
+    shares,
+)
+from accelsim.schedule.estimate import Extents, Share, Sizer, estimate_cycles
 from accelsim.schedule.kernel_rows import in_order
 from accelsim.schedule.layout import ArrayLayout
 from accelsim.schedule.mapping import Dim
 from accelsim.workload.ops import Gemm
 
-#: A way to run an op: the busiest core's share, and its blocks.
-Choice = tuple[Share, Candidate]
 
-
-def search(op: Gemm, chip: Chip, layout: ArrayLayout, room: int | None, *, rule: Choice) -> Choice:
+def search(op: Gemm, chip: Chip, layout: ArrayLayout, *, rule: Choice) -> Choice:
     """Return the choice of least cost by `chip.mapper`.
 
     Parameters
     ----------
     op, chip, layout
         As in `tiling.tile_gemm`.
-    room : int or None
-        Bytes that a block may take.
     rule : (Share, Candidate)
         The choice without a search; it fits.
     """
+    bound = chip.scratchpad.usable_bytes
     best, least = rule, cost(op, chip, layout, rule)
-    for choice in candidates(op, chip, layout, room):
+    for choice in candidates(op, chip, layout, bound):
         each = cost(op, chip, layout, choice)
-        if each < least:
+        if each < least and (
+            bound is None or largest_block_bytes(op, chip, layout, choice) <= bound
+        ):
             best, least = choice, each
     return best
 

@@ -35,7 +35,8 @@ class Block:
     group, m, n, k : (start, stop)
         Half-open ranges of the GEMM.
     first_k, last_k : bool
-        Whether it starts or completes its outputs.
+        Whether it starts or completes its outputs, or its core's sums of them where
+        cores divide k.
     """
 
     index: int
@@ -124,6 +125,7 @@ class Schedule:
         """Yield the blocks of every core, core by core, in time order."""
         index = step = 0
         for core, whole in enumerate(self._core_ranges()):
+            segment = whole[Dim.K]
             for ranges in _nest(self.mapping, Level.BLOCK, whole):
                 k = ranges[Dim.K]
                 block = Block(
@@ -134,8 +136,8 @@ class Schedule:
                     m=ranges[Dim.M],
                     n=ranges[Dim.N],
                     k=k,
-                    first_k=k[0] == 0,
-                    last_k=k[1] == self.op.k,
+                    first_k=k[0] == segment[0],
+                    last_k=k[1] == segment[1],
                 )
                 yield block
                 index += 1
@@ -177,14 +179,14 @@ class Schedule:
         It depends only on the extents of the block and on its place in k, and its
         size on the number of distinct passes: a million passes cost little.
         """
-        op = self.op
+        start, stop = self._segment(block.k[0])
         return pass_pattern(
             self.mapping,
             groups=block.groups,
             m=block.m[1] - block.m[0],
             n=block.n[1] - block.n[0],
-            k=block.k,
-            total_k=op.k,
+            k=(block.k[0] - start, block.k[1] - start),
+            total_k=stop - start,
         )
 
     def block_passes(self, block: Block) -> tuple[PassGroup, ...]:
@@ -237,6 +239,18 @@ class Schedule:
     def stored_op(self) -> Gemm:
         """The op as memory sees it: its left operand with k in the order of the additions."""
         return in_order(self.op, self.mapping.k_nest)
+
+    @property
+    def k_splits(self) -> int:
+        """Cores that divide k and whose sums must be added; 1 where each has the whole."""
+        loop = self.mapping.find(Level.CORE, Dim.K)
+        return 1 if loop is None else loop.count
+
+    def _segment(self, k: int) -> Range:
+        """Return the part of k, of one core, in which a position lies."""
+        tile = self.mapping.tile(Level.CORE, Dim.K) or max(1, self.op.k)
+        start = k // tile * tile
+        return start, min(start + tile, self.op.k)
 
     def _core_ranges(self) -> Iterator[dict[Dim, Range]]:
         whole = {dim: (0, self._extent(dim)) for dim in Dim}

@@ -30,7 +30,14 @@ from dataclasses import replace
 
 from accelsim.arch import Chip, Objective
 from accelsim.errors import MappingError
-from accelsim.schedule.candidates import k_granule, ladder, shares, to_mapping
+from accelsim.schedule.candidates import (
+    Choice,
+    k_granule,
+    ladder,
+    largest_block_bytes,
+    shares,
+    to_mapping,
+)
 from accelsim.schedule.estimate import (
     Candidate,
     Extents,
@@ -43,9 +50,7 @@ from accelsim.schedule.kernel_rows import in_order
 from accelsim.schedule.layout import ArrayLayout
 from accelsim.schedule.mapper import search
 from accelsim.schedule.mapping import Dim, Mapping
-from accelsim.schedule.schedule import Schedule
 from accelsim.schedule.validate import capacity_error, check_chunk
-from accelsim.schedule.working_set import largest_tiles_bytes
 from accelsim.workload.ops import Gemm
 
 #: Blocks may move this part of the least traffic more if they save cycles.
@@ -78,27 +83,41 @@ def tile_gemm(op: Gemm, chip: Chip, layout: ArrayLayout) -> Mapping:
             k_per_pe=layout.k_per_pe,
             name=layout.dataflow,
         )
+    choice = rules_choice(op, chip, layout)
+    if chip.mapper.objective is not Objective.RULE:
+        choice = search(op, chip, layout, rule=choice)
+    return to_mapping(op, chip, layout, choice)
+
+
+def rules_choice(op: Gemm, chip: Chip, layout: ArrayLayout) -> Choice:
+    """Return the choice of the rules at the top of this file.
+
+    Raises
+    ------
+    MappingError
+        If not even the smallest block fits the scratchpad.
+    """
     bound = room = chip.scratchpad.usable_bytes
     demand = 0
     while True:
         try:
-            mapping = _search(op, chip, layout, room)
+            choice = _choice_within(op, chip, layout, room)
         except MappingError:
             if not demand:
                 raise
             raise capacity_error(op, chip, demand) from None
         if bound is None or room is None:
-            return mapping
-        demand = largest_tiles_bytes(Schedule(op=op, mapping=mapping, cores=chip.cores))
+            return choice
+        demand = largest_block_bytes(op, chip, layout, choice)
         if demand <= bound:
-            return mapping
-        # The search looks at a few tiles only, and one that it did not see is larger.
+            return choice
+        # The rule looks at a few tiles only, and one that it did not see is larger.
         room -= demand - bound
 
 
-def _search(op: Gemm, chip: Chip, layout: ArrayLayout, room: int | None) -> Mapping:
-    """Return the best mapping whose blocks, as far as looked at, take at most `room` bytes."""
-    options: list[tuple[Share, Candidate]] = []
+def _choice_within(op: Gemm, chip: Chip, layout: ArrayLayout, room: int | None) -> Choice:
+    """Return the choice among blocks that, as far as looked at, take at most `room` bytes."""
+    options: list[Choice] = []
     errors: list[MappingError] = []
     for share in shares(op, chip, layout):
         try:
@@ -107,16 +126,10 @@ def _search(op: Gemm, chip: Chip, layout: ArrayLayout, room: int | None) -> Mapp
             errors.append(problem)
     if not options:
         raise errors[0]
-    choice = _best_share(chip, layout, options)
-    if chip.mapper.objective is not Objective.RULE:
-        choice = search(op, chip, layout, room, rule=choice)
-    share, candidate = choice
-    return to_mapping(op, chip, layout, share=share.extents, candidate=candidate)
+    return _best_share(chip, layout, options)
 
 
-def _best_share(
-    chip: Chip, layout: ArrayLayout, options: Sequence[tuple[Share, Candidate]]
-) -> tuple[Share, Candidate]:
+def _best_share(chip: Chip, layout: ArrayLayout, options: Sequence[Choice]) -> Choice:
     """Return the way to split the work that the rules at the top of this file choose."""
     cycles = [estimate_cycles(chip, layout, *option) for option in options]
     limit = min(cycles) * (1 + 1 / _CYCLE_SLACK)

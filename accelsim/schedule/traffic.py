@@ -14,6 +14,8 @@ transfers. Values never enter.
   same time, each loads its share from DRAM and passes it on to the others.
 * Partial sums stay in the accumulators while consecutive blocks of a core add to
   the same outputs; otherwise they go to DRAM and back in the outer format.
+* Where cores divide k, every core adds up a part of the outputs, in the order of the
+  cores; the others send it their sums of that part over the interconnect.
 """
 
 from __future__ import annotations
@@ -204,7 +206,7 @@ def block_traffic(schedule: Schedule, *, places: Mapping[str, Place]) -> Iterato
     places : mapping from str to Place
         From `place_tensors`; a tensor that is not in it is in DRAM.
     """
-    op = schedule.op
+    op = schedule.stored_op
     by_core: dict[int, list[Block]] = {}
     for block in schedule.blocks():
         by_core.setdefault(block.core, []).append(block)
@@ -226,7 +228,8 @@ def block_traffic(schedule: Schedule, *, places: Mapping[str, Place]) -> Iterato
                 a=_load(a_bytes, places.get(op.a.tensor), sharers_a[block.index], schedule.cores),
                 b=_load(b_bytes, places.get(op.b.tensor), sharers_b[block.index], schedule.cores),
                 psum_read=_psum(op, block, not block.first_k, before, several=several),
-                psum_write=_psum(op, block, not block.last_k, after, several=several),
+                psum_write=_psum(op, block, not block.last_k, after, several=several)
+                + _to_tree(schedule, block),
             )
 
 
@@ -276,6 +279,24 @@ def _psum(
         return Transfer()
     size = packed_bytes(block.outputs, op.accumulator.outer.bits)
     return Transfer(size, size if several else 0)
+
+
+def _to_tree(schedule: Schedule, block: Block) -> Transfer:
+    """Return the sums that a core gives to the others, where cores divide k.
+
+    Each core adds up an equal part of the outputs, and gets all sums of it.
+    """
+    if schedule.k_splits == 1 or not block.last_k:
+        return Transfer()
+    splits = schedule.k_splits
+    mine = share(block.outputs, block.core % splits, splits)
+    return Transfer(0, packed_bytes(block.outputs - mine, schedule.op.accumulator.outer.bits))
+
+
+def combining_additions(schedule: Schedule) -> int:
+    """Return the additions that make one sum of the cores' sums, all cores together."""
+    op = schedule.op
+    return (schedule.k_splits - 1) * op.groups * op.m * op.n
 
 
 def _same(one: Block, two: Block, *fields: str) -> bool:

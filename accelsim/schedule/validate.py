@@ -13,7 +13,7 @@ from accelsim.schedule.mapping import Dim, Level, Loop, Mapping, Stationary
 from accelsim.schedule.schedule import Schedule
 from accelsim.schedule.support import select_pair
 from accelsim.schedule.working_set import largest_tiles_bytes, working_set
-from accelsim.workload.ops import Gemm
+from accelsim.workload.ops import Gemm, Phase
 
 
 def check_chunk(op: Gemm, *, k_tile: int, rows: int, k_per_pe: int, name: str) -> None:
@@ -77,10 +77,7 @@ def _check_loops(op: Gemm, mapping: Mapping) -> None:
     for loop in mapping.loops:
         if loop.tile < 1 or loop.count < 1:
             raise MappingError(f"{op.name}: {_text(loop)} needs tile and count of at least 1.")
-    if mapping.find(Level.CORE, Dim.K) is not None:
-        raise MappingError(
-            f"{op.name}: k cannot be split across cores without a tree that combines the sums."
-        )
+    _check_split_k(op, mapping)
     for dim, extent in extents.items():
         for level in (Level.CORE, Level.BLOCK, Level.PASS):
             loops = [loop for loop in mapping.at(level) if loop.dim is dim]
@@ -100,8 +97,34 @@ def _check_loops(op: Gemm, mapping: Mapping) -> None:
         )
 
 
+def _check_split_k(op: Gemm, mapping: Mapping) -> None:
+    """Check that k is divided only with a tree, in the gradient phase, and in whole chunks."""
+    split = mapping.find(Level.CORE, Dim.K)
+    if (split is None or split.count == 1) != (mapping.tree_format is None):
+        raise MappingError(
+            f"{op.name}: k cannot be split across cores without a tree that combines the sums,"
+            " and a tree needs sums to combine."
+        )
+    if split is None:
+        return
+    if op.phase is not Phase.GRADIENT:
+        raise MappingError(f"{op.name}: cores divide k in the gradient phase only.")
+    pass_tile = mapping.tile(Level.PASS, Dim.K) or 1
+    if split.tile % mapping.chunk_size or split.tile % pass_tile:
+        raise MappingError(
+            f"{op.name}: {_text(split)} cuts chunks of {mapping.chunk_size} or passes of"
+            f" {pass_tile}.\n  Give every core whole ones."
+        )
+
+
 def _check_machine(chip: Chip, mapping: Mapping) -> None:
     """Check that a pass fits the array and the cores the chip."""
+    tree = None if chip.split_k is None else chip.split_k.format
+    if mapping.tree_format not in (None, tree):
+        raise MappingError(
+            f"{mapping.dataflow} adds the cores' sums in {mapping.tree_format}; {chip.name} does so"
+            f" in {tree.name if tree else 'nothing: split_k is null'}."
+        )
     if mapping.cores_used > chip.cores:
         raise MappingError(
             f"{mapping.dataflow} asks for {mapping.cores_used} cores; {chip.name} has {chip.cores}."

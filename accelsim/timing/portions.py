@@ -16,7 +16,14 @@ from accelsim.schedule.mapping import Dim, Level
 from accelsim.schedule.mapping import Mapping as LoopNest
 from accelsim.schedule.passes import Range
 from accelsim.schedule.schedule import Block, Schedule
-from accelsim.schedule.traffic import BlockTraffic, Place, Transfer, block_traffic, share
+from accelsim.schedule.traffic import (
+    BlockTraffic,
+    Place,
+    Transfer,
+    block_traffic,
+    combining_additions,
+    share,
+)
 from accelsim.timing.closed_forms import array_form
 from accelsim.timing.core import Portion
 from accelsim.timing.mac_array import ArrayModel, PassRun
@@ -84,8 +91,7 @@ def gemm_work(
     limit : int
         Most portions of a block.
     """
-    op = schedule.op
-    extras = Extras(read, write, lane_work(fused, chip.vector_unit), op.groups * op.m * op.n)
+    extras = gemm_extras(schedule, chip, fused=fused, read=read, write=write)
     done = 0
     most = most_portions(schedule, limit)
     portions: dict[int, list[Portion]] = {}
@@ -116,6 +122,31 @@ def most_portions(schedule: Schedule, limit: int) -> int:
     """Return into how many portions a block may be cut, at most `limit`."""
     per_core = -(-schedule.block_count // schedule.mapping.cores_used)
     return max(1, min(limit, MAX_PORTIONS // per_core))
+
+
+def gemm_extras(
+    schedule: Schedule,
+    chip: Chip,
+    *,
+    fused: Sequence[VectorOp],
+    read: Transfer,
+    write: Transfer,
+) -> Extras:
+    """Return what a GEMM moves and computes besides its operands.
+
+    Where cores divide k, each completes its sums of all outputs, and the lanes add
+    them up, core by core, before the fused ops; the cores work through the same blocks
+    side by side, so that all sums of an output are there at about the same time.
+    """
+    op, unit = schedule.op, chip.vector_unit
+    lanes = lane_work(fused, unit)
+    combining = combining_additions(schedule) * unit.cycles_per_element.get("add", 1)
+    return Extras(
+        read=read,
+        write=write,
+        lanes=replace(lanes, lane_cycles=lanes.lane_cycles + combining),
+        outputs=op.groups * op.m * op.n * schedule.k_splits,
+    )
 
 
 def vector_op_work(
