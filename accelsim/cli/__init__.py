@@ -39,7 +39,8 @@ def main() -> None:
         code = EXIT_INTERRUPTED
     except AccelsimError as error:
         click.echo(f"accelsim: {error}", err=True)
-        code = EXIT_INPUT
+        # The errors that are no ValueError blame the installation, not the input.
+        code = EXIT_INPUT if isinstance(error, ValueError) else EXIT_FAILURE
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = EXIT_FAILURE

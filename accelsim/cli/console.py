@@ -40,7 +40,9 @@ def print_tables(*tables: Any) -> None:
     """Print tables to stdout, in colour on a terminal only."""
     from rich.console import Console
 
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
+    width = None if sys.stdout.isatty() else PLAIN_WIDTH
+    # Names come from files: what is in brackets is no markup of theirs.
+    console = Console(file=sys.stdout, width=width, markup=False, emoji=False)
     for table in tables:
         console.print(table)
 
@@ -65,5 +67,5 @@ def progress(quiet: bool) -> Iterator[Callable[[str], None]]:
         return
     from rich.console import Console
 
-    with Console(stderr=True).status("starting") as status:
+    with Console(stderr=True, markup=False, emoji=False).status("starting") as status:
         yield lambda stage: status.update(stage)

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 from accelsim.cli import EXIT_CONDITION, EXIT_INPUT, EXIT_INTERRUPTED, main
+from accelsim.errors import PluginError
 
 Run = Callable[..., "Outcome"]
 QUICK = ("--numerics", "off")
@@ -252,6 +253,22 @@ class TestBadInput:
         assert outcome.code == 1
         assert "fault of accelsim" in outcome.err
         assert "ZeroDivisionError" in outcome.err
+
+    def test_a_broken_installation_is_no_fault_of_the_input(
+        self, cli: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(*_: object, **__: object) -> None:
+            raise PluginError("It does not load.")
+
+        monkeypatch.setattr("accelsim.api.run", fail)
+        outcome = cli("run", "tiny")
+        assert (outcome.code, outcome.err) == (1, "accelsim: It does not load.\n")
+
+    def test_names_are_printed_as_they_are(self, cli: Run, tmp_path: Path) -> None:
+        (tmp_path / "net.yaml").write_text(
+            "{name: '[red]a[/]:smile:', input: {shape: [4]}, layers: [{name: r, kind: relu}]}"
+        )
+        assert "[red]a[/]:smile: on fp8_chunk64" in cli("run", tmp_path / "net.yaml", *QUICK).out
 
 
 class TestInterrupt:

@@ -59,6 +59,13 @@ def test_a_network_of_one_channel_reads_grey_levels(tmp_path: Path) -> None:
     assert (values == 1.0).all()
 
 
+def test_sixteen_bit_grey_keeps_its_upper_byte(tmp_path: Path) -> None:
+    pixels = np.full((8, 8), 0x80FF, np.uint16)
+    Image.fromarray(pixels).save(tmp_path / "deep.png")
+    loaded = load_input(tmp_path / "deep.png", InputSpec(shape=(8, 8, 1), kind=InputKind.IMAGE))
+    np.testing.assert_allclose(loaded.values, 0x80 / 255, rtol=1e-6)
+
+
 def test_the_crop_is_the_middle_of_the_shorter_side_at_256_of_224(tmp_path: Path) -> None:
     """A picture of 256 x 512 for a network of 224 is not resized: it loses 16 rows, 144 columns.
 

@@ -66,6 +66,10 @@ def test_all_problems_of_all_layers_are_reported_together(tmp_path: Path) -> Non
             CONV + "  - {name: a, kind: relu}\n  - {name: b, kind: relu, inputs: [conv1]}\n",
             "Nothing reads the output of 'a', which is not the last layer.",
         ),
+        (
+            CONV + "  - {name: a, kind: relu, inputs: [conv1, conv1]}\n",
+            "relu 'a' reads 2 tensors and takes 1; the rest would be ignored.",
+        ),
         (CONV.replace("kernel: 3", "kernel: 1048577"), "1048576"),
         (
             CONV.replace("16, kernel: 3", "1048576, kernel: 1, padding: 1048576"),

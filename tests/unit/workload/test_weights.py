@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -122,4 +123,27 @@ def test_pickles_and_words_are_refused(tmp_path: Path) -> None:
         load_weights(tmp_path / "p.npz", TINY.parameters)
     np.savez(tmp_path / "w.npz", a=np.array(["word"]))
     with pytest.raises(DataError, match=r"^.*w\.npz: 'a' holds <U4; real numbers are needed\.$"):
+        load_weights(tmp_path / "w.npz", TINY.parameters)
+
+
+def test_archives_that_lie_are_refused(tmp_path: Path) -> None:
+    header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (10**14,), }"
+    claims = b"\x93NUMPY\x01\x00v\x00" + header.replace(b"10**14", b"100000000000000").ljust(117)
+    for content, message in (
+        (claims + b"\n", r"w\.npz cannot be read \("),
+        (b"no array", r"w\.npz: 'a' is no array"),
+    ):
+        with zipfile.ZipFile(tmp_path / "w.npz", "w") as archive:
+            archive.writestr("a.npy", content)
+        with pytest.raises(DataError, match=message):
+            load_weights(tmp_path / "w.npz", TINY.parameters)
+
+
+def test_an_encrypted_archive_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "w.npz", a=np.zeros(1))
+    content = bytearray((tmp_path / "w.npz").read_bytes())
+    for signature, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        content[content.index(signature) + flags] |= 1  # the bit that says: encrypted
+    (tmp_path / "w.npz").write_bytes(content)
+    with pytest.raises(DataError, match=r"w\.npz cannot be read \(.*encrypted"):
         load_weights(tmp_path / "w.npz", TINY.parameters)
