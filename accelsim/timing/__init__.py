@@ -1,5 +1,6 @@
 """Timing: when. Processes for whatever contends or waits, closed forms for the rest."""
 
+from accelsim.timing.estimate import estimate
 from accelsim.timing.simulate import TimingOptions, simulate, simulate_op
 from accelsim.timing.timeline import (
     CHIP,
@@ -20,6 +21,7 @@ __all__ = [
     "Timeline",
     "TimingOptions",
     "Unit",
+    "estimate",
     "simulate",
     "simulate_op",
 ]

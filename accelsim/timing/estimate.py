@@ -23,12 +23,12 @@ from accelsim.timing.dram import DramRate
 from accelsim.timing.interconnect import hops_to, is_near
 from accelsim.timing.mac_array import Border, Cycles, PassRun
 from accelsim.timing.memory import port_cycles
-from accelsim.timing.pipeline import Move, Paths, Pipeline, Row
+from accelsim.timing.pipeline import Amount, Move, Paths, Pipeline, Row
 from accelsim.timing.portions import (
     PORTIONS_PER_BLOCK,
-    Extras,
     array_model,
     cut_along,
+    gemm_extras,
     most_portions,
     run_key,
 )
@@ -101,7 +101,7 @@ class Media:
 
 @dataclass(slots=True)
 class Flow:
-    """What all cores move in one direction for one row.
+    """What the cores move in one direction for one row.
 
     `dram` is in cycles, `links` in bytes for each way round; `dram_part` and
     `link_parts` are those of each core's part at the border of the row.
@@ -113,13 +113,19 @@ class Flow:
     dram_bytes: int = 0
     links: list[int] = field(default_factory=lambda: [0, 0])
     link_parts: list[int] = field(default_factory=lambda: [0, 0])
+    mine: tuple[Amount, Amount] = (Amount(), Amount())
 
     def add(self, core: int, whole: Transfer, part: Transfer, parts: int) -> None:
         """Add a core's transfer in `parts`: one is `part`, the others are alike."""
         others = max(1, parts - 1)
         rest = -(-(whole.dram_bytes - part.dram_bytes) // others)
         at_border = self.media.dram.cycles(part.dram_bytes)
-        self.dram += at_border + others * self.media.dram.cycles(rest)
+        dram = at_border + others * self.media.dram.cycles(rest)
+        if core == 0:
+            links = (self.media.link_cycles(one.link_bytes) for one in (whole, part))
+            whole_link, part_link = links
+            self.mine = (Amount(dram, whole_link), Amount(at_border, part_link))
+        self.dram += dram
         self.dram_part += at_border
         self.dram_bytes += whole.dram_bytes
         way = self.media.way(core)
@@ -129,10 +135,10 @@ class Flow:
     def move(self) -> Move:
         """Return the cycles of DRAM and of the busier link."""
         return Move(
-            dram=self.dram,
-            link=self.media.link_cycles(max(self.links)),
-            dram_part=self.dram_part,
-            link_part=self.media.link_cycles(max(self.link_parts)),
+            whole=Amount(self.dram, self.media.link_cycles(max(self.links))),
+            mine=self.mine[0],
+            part=Amount(self.dram_part, self.media.link_cycles(max(self.link_parts))),
+            my_part=self.mine[1],
             size=self.dram_bytes,
         )
 
@@ -216,10 +222,10 @@ def _gemm_work(request: Request, chip: Chip) -> Work:
     schedule = request.schedule
     if schedule is None:
         raise ValueError(f"GEMM {request.group.head.name!r} has no schedule")
-    op = schedule.op
     media, fallback = Media(chip, DramRate.of(chip)), schedule.mapping.fallback
-    lanes = lane_work(request.group.fused, chip.vector_unit)
-    extras = Extras(request.read, request.write, lanes, op.groups * op.m * op.n)
+    extras = gemm_extras(
+        schedule, chip, fused=request.group.fused, read=request.read, write=request.write
+    )
     passes = _CorePasses(schedule, chip)
     sums: list[RowSum] = []
     done = at = 0

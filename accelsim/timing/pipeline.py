@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from accelsim.timing.core_log import Arrival, CoreLog
 from accelsim.timing.mac_array import Border, Cycles, PassRun
@@ -20,25 +21,33 @@ from accelsim.timing.timeline import StallCause, Unit
 _AT_ONCE = Arrival(((0, StallCause.DRAM_WRITE),))
 
 
+class Amount(NamedTuple):
+    """Cycles of DRAM and of the busiest link."""
+
+    dram: int = 0
+    link: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Move:
     """What a row moves in one direction.
 
     Parameters
     ----------
-    dram, link : int
-        Cycles of DRAM, and of the busiest link, for all of it.
-    dram_part, link_part : int
-        The same for the part at its border: the first of a load, the last of a store.
+    whole, mine : Amount
+        For all cores, and for the busiest alone.
+    part, my_part : Amount
+        The same for the part at the row's border: the first of a load, the last of
+        a store.
     size : int
         Bytes of DRAM.
     """
 
-    dram: int = 0
-    link: int = 0
-    dram_part: int = 0
-    link_part: int = 0
-    size: int = 0
+    whole: Amount
+    mine: Amount
+    part: Amount
+    my_part: Amount
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,29 +135,36 @@ class Pipeline:
         self.log.spend(closing)
         if rows[-1].run is None:
             self.log.work_end += closing.total
+        if self._dram > self.log.end:
+            self.log.gone = Arrival(((self._dram, StallCause.DRAM_READ),))
         self.log.close()
         return self.log
 
     def _load(self, move: Move) -> tuple[Arrival, Arrival]:
-        """Return the arrival of the first part of a row, and of all of it."""
+        """Return the arrival of the first part of a row, and of all of it.
+
+        The core served last is followed. With one half, cores load in turn from the
+        second row on, while others work; so it waits for its own transfers alone.
+        """
+        in_turn = self._paths.halves == 1 and self._loaded > 0
+        part, mine = (move.my_part, move.mine) if in_turn else (move.part, move.whole)
         asked = max(self._loaded, self._freed.pop(0))
-        begin = max(asked, self._dram) if move.dram else asked
-        link = max(begin, self._links[0]) if move.link else begin
-        first = self._arrival(move, begin, link, move.dram_part, move.link_part)
-        whole = self._arrival(move, begin, link, move.dram, move.link)
-        self._loaded = max(begin + move.dram, link + move.link)
-        if move.dram:
-            self._dram = begin + move.dram
+        begin = max(asked, self._dram) if mine.dram else asked
+        link = max(begin, self._links[0]) if mine.link else begin
+        first, whole = (self._arrival(begin, link, amount) for amount in (part, mine))
+        self._loaded = max(begin + mine.dram, link + mine.link)
+        if move.whole.dram:
+            self._dram = begin + move.whole.dram
             self.log.busy(Unit.DRAM, begin, self._dram, move.size)
-        if move.link:
-            self._links[0] = link + move.link
+        if move.whole.link:
+            self._links[0] = link + move.whole.link
         self.log.busy(Unit.DMA_IN, asked, self._loaded, move.size)
         return first, whole
 
-    def _arrival(self, move: Move, begin: int, link: int, dram: int, across: int) -> Arrival:
-        there = begin + dram + (self._paths.latency if move.dram else 0)
-        crossed = max(there, there - begin - dram + link + across)
-        crossed += self._paths.hops if move.link else 0
+    def _arrival(self, begin: int, link: int, amount: Amount) -> Arrival:
+        there = begin + amount.dram + (self._paths.latency if amount.dram else 0)
+        crossed = max(there, there - begin - amount.dram + link + amount.link)
+        crossed += self._paths.hops if amount.link else 0
         return Arrival(((there, StallCause.DRAM_READ), (crossed, StallCause.INTERCONNECT)))
 
     def _slot(self, row: Row) -> Arrival:
@@ -197,18 +213,18 @@ class Pipeline:
         ready += self._paths.lane_latency if on_lanes else 0
         link, dram = max(self._links[-1], first), max(self._dram, first)
         sent = stored = ready
-        if move.link:
-            self._links[-1] = link + move.link
-            sent = max(ready + move.link_part, self._links[-1]) + self._paths.hops
-        if move.dram:
-            self._dram = dram + move.dram
-            stored = max(ready + move.dram_part, self._dram)
+        if move.whole.link:
+            self._links[-1] = link + move.whole.link
+            sent = max(ready + move.my_part.link, self._links[-1]) + self._paths.hops
+        if move.whole.dram:
+            self._dram = dram + move.whole.dram
+            stored = max(ready + move.my_part.dram, self._dram)
             log.busy(Unit.DRAM, dram, self._dram, move.size)
         done = max(sent, stored)
         log.gone = Arrival(
             (
                 (ready if on_lanes else 0, StallCause.VECTOR_UNIT),
-                (stored if move.dram else 0, StallCause.DRAM_WRITE),
+                (stored if move.whole.dram else 0, StallCause.DRAM_WRITE),
                 (done, StallCause.INTERCONNECT),
             )
         )
