@@ -60,8 +60,10 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     if len(data) < 4 or data[:3] != bytes((0, 0, UNSIGNED_BYTE)) or not 1 <= data[3] <= MAX_AXES:
         raise DataError(f"{path} is no idx file of bytes with 1 to {MAX_AXES} axes.")
     start = 4 + 4 * data[3]
+    if len(data) < start:
+        raise DataError(f"{path} ends before it has said how many bytes it holds.")
     shape = tuple(int(extent) for extent in np.frombuffer(data[4:start], dtype=">u4"))
-    if len(shape) != data[3] or start + math.prod(shape) != len(data):
+    if start + math.prod(shape) != len(data):
         raise DataError(
             f"{path} says that it holds {shape} bytes, but {len(data) - start:,} bytes follow."
         )
