@@ -29,7 +29,7 @@ from accelsim.numerics.accumulate import accumulate
 from accelsim.numerics.addition import FLOAT64_PRECISION, Outputs
 from accelsim.numerics.operands import OperandFacts, ProductFacts
 from accelsim.numerics.panels import (
-    PANELS_PER_GROUP,
+    aligned,
     count_tasks,
     lanes_of,
     pack,
@@ -140,7 +140,7 @@ def _dispatch(
     else:
         _trust(choice, accumulator)
         skips = (
-            choice.may_skip_zeros and facts.finite and skipping_pays(facts.zero_share, b.shape[-1])
+            choice.may_skip_zeros and facts.finite and skipping_pays(facts.zero_share, *b.shape[1:])
         )
         out = by_kernel(a, b, accumulator, choice, threads, key, skip_zeros=skips)
     _repair(out, a, b, accumulator, choice)
@@ -274,11 +274,10 @@ def by_kernel(
     """
     dtype = np.dtype(np.float64 if choice.is_wide else np.float32)
     left = np.ascontiguousarray(a, dtype)
-    group = PANELS_PER_GROUP if skip_zeros else 1
-    panels = pack(b, dtype, group=group)
+    panels = pack(b, dtype)
     batches, m, k = left.shape
-    out = np.zeros((batches, m, panels.shape[1] * lanes_of(dtype)), dtype)
-    tasks = count_tasks(batches, m, panels.shape[1] // group)
+    out = aligned((batches, m, panels.shape[1] * lanes_of(dtype)), dtype, zeros=True)
+    tasks = count_tasks(batches, m, panels.shape[1])
     arguments = (choice.inner, choice.outer, left, panels, out, accumulator.chunk_length(k))
     if choice.is_stochastic:
         from accelsim.numerics.kernels.block_random import multiply_tasks_random

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -14,12 +15,17 @@ _Array = NDArray[Any]
 
 #: Bytes of the vector that a kernel holds in registers; the columns of a panel.
 PANEL_BYTES = 256
+#: Bytes that the caches move together.
+CACHE_LINE_BYTES = 64
 #: Rows that one task computes.
 ROWS_PER_TASK = 64
-#: Panels that the zero-skipping kernel does at once.
-PANELS_PER_GROUP = 4
-#: Part of the work that skipping must leave at most; listing the others costs the rest.
+#: Part of the dense work that skipping must leave at most, listing included: fours of
+#: rows wait for the longest list among them.
 SKIPPING_THRESHOLD = 0.75
+#: Time to list a block of rows, in times of the dense work of one panel.
+LISTING_COST = 0.8
+#: Offsets into a panel are kept in 32 bits.
+MAX_SKIPPING_K = 2**31 // (PANEL_BYTES // 4)
 #: Pieces of work per thread, so that the last one is not waited for long.
 PIECES_PER_THREAD = 4
 
@@ -29,27 +35,32 @@ def lanes_of(dtype: np.dtype[Any]) -> int:
     return PANEL_BYTES // dtype.itemsize
 
 
-def pack(b: _Array, dtype: np.dtype[Any], *, group: int = 1) -> _Array:
-    """Cut B into panels: (batch, k, n) -> (batch, panels, k, lanes), padded with zeros.
+def aligned(shape: tuple[int, ...], dtype: np.dtype[Any], *, zeros: bool = False) -> _Array:
+    """Return an array that begins on a cache line, so that no vector lies across two."""
+    size = math.prod(shape) * dtype.itemsize
+    memory = (np.zeros if zeros else np.empty)(size + CACHE_LINE_BYTES, np.uint8)
+    start = -memory.ctypes.data % CACHE_LINE_BYTES
+    return memory[start : start + size].view(dtype).reshape(shape)
 
-    The number of panels is a multiple of `group`.
-    """
+
+def pack(b: _Array, dtype: np.dtype[Any]) -> _Array:
+    """Cut B into panels: (batch, k, n) -> (batch, panels, k, lanes), padded with zeros."""
     batches, k, n = b.shape
     lanes = lanes_of(dtype)
     whole, rest = divmod(n, lanes)
-    panels = -(-n // (lanes * group)) * group
-    packed = (np.empty if panels == whole else np.zeros)((batches, panels, k, lanes), dtype)
+    panels = -(-n // lanes)
+    packed = aligned((batches, panels, k, lanes), dtype, zeros=panels != whole)
     packed[:, :whole] = b[..., : whole * lanes].reshape(batches, k, whole, lanes).swapaxes(1, 2)
     if rest:
         packed[:, whole, :, :rest] = b[..., whole * lanes :]
     return packed
 
 
-def skipping_pays(zero_share: float, n: int) -> bool:
-    """Return whether it is faster to skip the zeros of A, padding of B included."""
-    columns = PANEL_BYTES // 4 * PANELS_PER_GROUP
-    padding = -(-n // columns) * columns / n
-    return (1.0 - zero_share) * padding < SKIPPING_THRESHOLD
+def skipping_pays(zero_share: float, k: int, n: int) -> bool:
+    """Return whether it is faster to skip the zeros of A."""
+    panels = -(-n // (PANEL_BYTES // 4))
+    work = 1.0 - zero_share + LISTING_COST / max(1, panels)
+    return k < MAX_SKIPPING_K and work < SKIPPING_THRESHOLD
 
 
 def count_tasks(batches: int, m: int, panels: int) -> int:

@@ -125,6 +125,17 @@ def splat_at(_typing: Any, array: Any, offset: Any) -> Any:
     return Vector(kind)(array, types.intp), generate
 
 
+@_operation
+def element(_typing: Any, array: Any, offset: Any) -> Any:
+    """Return element `offset` of a flat array; like `splat_at`, it never counts from the end."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        return builder.load(builder.gep(data, [args[1]]))
+
+    return array.dtype(array, types.intp), generate
+
+
 def _splat(builder: Any, scalar: Any, kind: str) -> Any:
     vector_type = _llvm_type(kind)
     undefined = ir.Constant(vector_type, ir.Undefined)
