@@ -43,7 +43,7 @@ CASES = {
 }  # fmt: skip
 
 
-def _operands(scale, zeros):
+def operands(scale, zeros):
     rng = np.random.default_rng(0)
     fp8 = get_format("fp8_e5m2")
     a, b = (
@@ -54,7 +54,7 @@ def _operands(scale, zeros):
     return a, b
 
 
-def _seconds(call):
+def seconds(call):
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
@@ -65,15 +65,15 @@ def _seconds(call):
 def test_part_of_blas(name, record_property, capsys):
     threadpoolctl = pytest.importorskip("threadpoolctl")
     fields, scale, zeros, threads, target = CASES[name]
-    a, b = _operands(scale, zeros)
+    a, b = operands(scale, zeros)
     accumulator = Accumulator(**fields)
 
     def ours():
         return matmul(a, b, accumulator, threads=threads, key=KEY)
 
     with threadpoolctl.threadpool_limits(1):
-        first = _seconds(ours)
-        pairs = [(_seconds(lambda: a @ b), _seconds(ours)) for _ in range(REPEATS)]
+        first = seconds(ours)
+        pairs = [(seconds(lambda: a @ b), seconds(ours)) for _ in range(REPEATS)]
     ratio = statistics.median(blas / own for blas, own in pairs)
     rate = N**3 / min(own for _, own in pairs) / 1e9
     record_property("part_of_blas", ratio)
@@ -85,12 +85,12 @@ def test_part_of_blas(name, record_property, capsys):
 
 @pytest.mark.slow
 def test_times_the_tiled_twin(record_property, capsys):
-    a, b = _operands(1.0, 0.0)
+    a, b = operands(1.0, 0.0)
     a = a[:128]
     accumulator = Accumulator(**CHUNKED)
     matmul(a, b, accumulator)
-    kernel = min(_seconds(lambda: matmul(a, b, accumulator)) for _ in range(REPEATS))
-    tiled = _seconds(lambda: matmul(a, b, accumulator, path="tiled"))
+    kernel = min(seconds(lambda: matmul(a, b, accumulator)) for _ in range(REPEATS))
+    tiled = seconds(lambda: matmul(a, b, accumulator, path="tiled"))
     record_property("times_the_tiled_twin", tiled / kernel)
     with capsys.disabled():
         sys.stdout.write(f"\nkernel over tiled NumPy twin: {tiled / kernel:.0f} times")

@@ -1,0 +1,174 @@
+"""The measurements behind docs/benchmarks.md: ratios from pairs in one process, medians.
+
+One thread is timed in CPU seconds, which other work on the machine disturbs least; two
+threads need the wall clock.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from accelsim.formats import get_format
+from accelsim.numerics import matmul
+from accelsim.precision import Accumulator, get_recipe
+from accelsim.workload import load_workload, lower
+from tests.benchmarks.test_gemm_speed import CASES, CHUNKED, KEY, N, operands, seconds
+
+REPEATS = 7
+#: Elements of a quantized array: 256 KiB of float32, which stay in a second-level cache.
+QUANTIZED = 1 << 16
+#: First product of a process, in CPU seconds, after Numba itself was imported.
+_FIRST_PRODUCT = """
+import sys, time
+import numba
+import numpy as np
+from accelsim.formats import Rounding, get_format
+from accelsim.formats.random_bits import StreamKey
+from accelsim.numerics import matmul
+from accelsim.precision import Accumulator
+
+fields = {fields}
+x = np.asarray(get_format("fp8_e5m2").quantize(np.ones((64, 64), np.float32)))
+accumulator = Accumulator(**fields)
+start = time.process_time()
+matmul(x, x, accumulator, key=StreamKey())
+sys.stdout.write(str(time.process_time() - start))
+"""
+
+
+def cpu_seconds(call: Callable[[], object]) -> float:
+    """Return the CPU time of one call, in all threads of the process."""
+    start = time.process_time()
+    call()
+    return time.process_time() - start
+
+
+@dataclass(frozen=True)
+class Speed:
+    """One path against float32 BLAS, both on one thread unless said otherwise."""
+
+    name: str
+    part_of_blas: float
+    lowest: float
+    highest: float
+    gmac_per_s: float
+    target: float | None
+
+
+def part_of_blas(name: str) -> Speed:
+    """Alternate BLAS and one path; the figure is the median of the ratios of neighbours."""
+    fields, scale, zeros, threads, target = CASES[name]
+    a, b = operands(scale, zeros)
+    accumulator = Accumulator(**fields)
+
+    def ours() -> object:
+        return matmul(a, b, accumulator, threads=threads, key=KEY)
+
+    ours()
+    pairs = [(cpu_seconds(lambda: a @ b), cpu_seconds(ours)) for _ in range(REPEATS)]
+    ratios = sorted(blas / own for blas, own in pairs)
+    own = statistics.median(own for _, own in pairs)
+    return Speed(name, statistics.median(ratios), ratios[0], ratios[-1], N**3 / own * 1e-9, target)
+
+
+def two_threads() -> float:
+    """Return how many times faster two threads are than one: the median of alternate pairs."""
+    a, b = operands(1.0, 0.0)
+    accumulator = Accumulator(**CHUNKED)
+    return _median_ratio(
+        lambda: matmul(a, b, accumulator, threads=1), lambda: matmul(a, b, accumulator, threads=2)
+    )
+
+
+def resnet50_seconds(threads: int) -> tuple[int, int, float]:
+    """Return GEMMs, MACs and the median wall-clock seconds of all GEMMs of ResNet-50 at batch 1.
+
+    Random operands in the formats and shapes of the trace; compiled beforehand.
+    """
+    rng = np.random.default_rng(0)
+    trace = lower(load_workload("resnet50"), get_recipe("wang2018"))
+    work = []
+    for op in trace.gemms:
+        shapes = ((op.groups, op.m, op.k), (op.groups, op.k, op.n))
+        pair = [
+            np.asarray(fmt.quantize(rng.standard_normal(shape, np.float32)), np.float32)
+            for shape, fmt in zip(shapes, (op.a.format, op.b.format), strict=True)
+        ]
+        work.append((op, *pair))
+
+    def run() -> None:
+        for op, a, b in work:
+            matmul(
+                a, b, op.accumulator, threads=threads, a_format=op.a.format, b_format=op.b.format
+            )
+
+    run()
+    return len(work), trace.macs, statistics.median(seconds(run) for _ in range(REPEATS))
+
+
+def first_product_seconds(fields: dict[str, object]) -> tuple[float, float]:
+    """Return CPU seconds of a process's first product: nothing compiled before, then cached."""
+    shown = {name: str(value) if name == "rounding" else value for name, value in fields.items()}
+    text = ", ".join(
+        f'"rounding": Rounding("{value}")' if name == "rounding" else f'"{name}": {value!r}'
+        for name, value in shown.items()
+    )
+    script = _FIRST_PRODUCT.replace("{fields}", "{" + text + "}")
+    with tempfile.TemporaryDirectory() as cache:
+        environment = {**os.environ, "NUMBA_CACHE_DIR": cache}
+        runs = [
+            subprocess.run(
+                [sys.executable, "-c", script],
+                capture_output=True, text=True, check=True, env=environment,
+            ).stdout
+            for _ in range(2)
+        ]  # fmt: skip
+    return float(runs[0]), float(runs[1])
+
+
+def quantized_per_second() -> float:
+    """Return elements a second of float32 to FP8 (1,5,2) and back, in cache, one thread."""
+    fmt = get_format("fp8_e5m2")
+    x = np.random.default_rng(0).standard_normal(QUANTIZED).astype(np.float32)
+    fmt.quantize(x)
+    batch = 50
+
+    def run() -> None:
+        for _ in range(batch):
+            fmt.quantize(x)
+
+    return QUANTIZED * batch / statistics.median(cpu_seconds(run) for _ in range(REPEATS))
+
+
+def small_product_per_second(n: int) -> float:
+    """Return MACs a second of an n x n product with a plain (1,6,9) accumulator, one thread."""
+    a, b = (matrix[:n, :n] for matrix in operands(1.0, 0.0))
+    accumulator = Accumulator(format="fp16_e6m9")
+    matmul(a, b, accumulator)
+    batch = 50
+
+    def run() -> None:
+        for _ in range(batch):
+            matmul(a, b, accumulator)
+
+    return batch * n**3 / statistics.median(cpu_seconds(run) for _ in range(REPEATS))
+
+
+def _median_ratio(slow: Callable[[], object], fast: Callable[[], object]) -> float:
+    slow()
+    fast()
+    return statistics.median(seconds(slow) / seconds(fast) for _ in range(REPEATS))
+
+
+def now() -> str:
+    """Return the date, for the page."""
+    return time.strftime("%Y-%m-%d", time.gmtime())
