@@ -174,7 +174,7 @@ class Machine:
         if op.function in UPDATE_FUNCTIONS:
             return self._update(op, inputs, key)
         result = compute_vector_op(op, inputs, Arithmetic(op.compute_format))
-        scale = store_scale(op, inputs[0], fmt)
+        scale = store_scale(op, inputs, fmt)
         if scale is not None:
             result = np.asarray(result, dtype=np.float64) * scale
             self._put_scale(op.outputs[1], scale)

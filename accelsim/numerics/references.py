@@ -53,7 +53,7 @@ def local_vector_op(
         Format of the first output; a scaled store takes its scale from it.
     """
     result = compute_vector_op(op, [x.astype(np.float64, copy=False) for x in inputs], EXACT)
-    scale = store_scale(op, inputs[0], target)
+    scale = store_scale(op, inputs, target)
     if scale is None:
         return (result,)
     return result * scale, np.array([scale])

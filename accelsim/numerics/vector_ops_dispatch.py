@@ -9,6 +9,7 @@ is nothing but that rounding: here it gives its input, scaled where asked.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -19,15 +20,19 @@ from accelsim.errors import UnknownNameError
 from accelsim.formats import NumberFormat
 from accelsim.numerics import vector_ops as elementwise
 from accelsim.numerics import vector_ops_reductions as reductions
+from accelsim.numerics.clipping import least_turning_scale
 from accelsim.numerics.vector_ops_arithmetic import Arithmetic
 from accelsim.numerics.vector_ops_training import TRAINING
 from accelsim.precision.recipe import ScalingMethod
 from accelsim.precision.scaling import amax_scale
 from accelsim.workload.ops import Attribute, VectorOp
+from accelsim.workload.vector_function import SCALED_BY_DIRECTION
 
 Array = NDArray[np.floating[Any]]
 Attributes = Mapping[str, Attribute]
 Function = Callable[[Sequence[Array], Attributes, Arithmetic], Array]
+#: Values of ``scaling`` that come with a scale.
+_SCALED = (ScalingMethod.AMAX, SCALED_BY_DIRECTION)
 
 
 def compute_vector_op(op: VectorOp, inputs: Sequence[Array], arithmetic: Arithmetic) -> Array:
@@ -54,17 +59,25 @@ def compute_vector_op(op: VectorOp, inputs: Sequence[Array], arithmetic: Arithme
     return function(inputs, dict(op.attributes), arithmetic)
 
 
-def store_scale(op: VectorOp, x: Array, fmt: NumberFormat) -> float | None:
-    """Return the scale of a ``store``, from the largest magnitude of `x`; None without one."""
+def store_scale(op: VectorOp, inputs: Sequence[Array], fmt: NumberFormat) -> float | None:
+    """Return the scale of a ``store`` or ``store_delayed``; None without one."""
     attributes = dict(op.attributes)
-    if op.function != "store" or attributes.get("scaling") != ScalingMethod.AMAX:
+    if op.function == "store_delayed":
+        remembered = inputs[1] if np.any(inputs[1] > 0) else inputs[0]
+    elif op.function != "store" or attributes.get("scaling") not in _SCALED:
         return None
-    return amax_scale(
-        elementwise.largest_finite(x),
-        fmt.max_finite,
+    else:
+        remembered = inputs[0]
+    scale_of = partial(
+        amax_scale,
+        max_finite=fmt.max_finite,
         power_of_two=bool(attributes["power_of_two"]),
         margin=_integer(attributes["margin"]),
     )
+    amax = elementwise.largest_finite(remembered)
+    if attributes.get("scaling") == SCALED_BY_DIRECTION:
+        return least_turning_scale(inputs[0], fmt, amax, scale_of)
+    return scale_of(amax)
 
 
 def _integer(value: Attribute) -> int:
@@ -124,6 +137,7 @@ _FUNCTIONS: Mapping[str, Function] = MappingProxyType(
         "relu": _relu,
         "softmax": _softmax,
         "store": _store,
+        "store_delayed": _store,
         "unscale": _unscale,
         **TRAINING,
     }

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from accelsim.numerics import vector_ops_backward as backward
 from accelsim.numerics import vector_ops_statistics as statistics
+from accelsim.numerics.clipping import direction_factor
 from accelsim.numerics.update_ops import adam_step, reference_update
+from accelsim.numerics.vector_ops import largest_finite
 from accelsim.numerics.vector_ops_arithmetic import Arithmetic
 from accelsim.numerics.vector_ops_reductions import attribute_pair, attribute_window
 from accelsim.workload.ops import Attribute
@@ -93,6 +95,16 @@ def _all_finite(inputs: Sequence[Array], _attrs: Attributes, arithmetic: Arithme
     return np.full(1, float(np.all(np.isfinite(inputs[0]))), arithmetic.carrier)
 
 
+def _remember_amax(inputs: Sequence[Array], _attrs: Attributes, arithmetic: Arithmetic) -> Array:
+    newest = np.full(1, largest_finite(inputs[0]), arithmetic.carrier)
+    return np.concatenate([newest, arithmetic.cast(inputs[1])[:-1]])
+
+
+def _direction_factor(inputs: Sequence[Array], attrs: Attributes, arithmetic: Arithmetic) -> Array:
+    decay, floor = _number(attrs["decay"]), _number(attrs["floor"])
+    return arithmetic.enter(np.array([direction_factor(inputs[0], inputs[1], decay, floor)]))
+
+
 def _adam_step(inputs: Sequence[Array], attrs: Attributes, arithmetic: Arithmetic) -> Array:
     first, second, correction = inputs
     return adam_step(first, second, correction, _number(attrs["epsilon"]), arithmetic)
@@ -122,6 +134,7 @@ TRAINING: Mapping[str, Function] = MappingProxyType(
         "channel_variance": _plain(statistics.channel_variance),
         "cross_entropy": _plain(backward.cross_entropy),
         "cross_entropy_backward": _plain(backward.cross_entropy_backward),
+        "direction_factor": _direction_factor,
         "divide_by_count": _divide_by_count,
         "global_avg_pool_backward": _global_avg_pool_backward,
         "inverse_deviation": _inverse_deviation,
@@ -129,6 +142,7 @@ TRAINING: Mapping[str, Function] = MappingProxyType(
         "multiply": _multiply,
         "normalized_sum": _plain(statistics.normalized_sum),
         "relu_backward": _relu_backward,
+        "remember_amax": _remember_amax,
         "running_average": _running_average,
         "squared_error": _plain(backward.squared_error),
         "squared_error_backward": _plain(backward.squared_error_backward),

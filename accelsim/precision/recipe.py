@@ -91,6 +91,15 @@ class AmaxSource(StrEnum):
     DELAYED = "delayed"
 
 
+class ErrorClipping(StrEnum):
+    """What part of an error's range a scale moves to the top of the format's."""
+
+    #: All of it, up to the largest magnitude.
+    NONE = "none"
+    #: The part that turns the error's direction least when the rest is clipped (Zhu et al. 2020).
+    DIRECTION = "direction"
+
+
 class TensorScaling(StrictModel):
     """Scale per tensor of GEMM operands."""
 
@@ -104,6 +113,13 @@ class TensorScaling(StrictModel):
     """Which largest magnitude counts, in training."""
     history: int = Field(default=16, ge=1, le=4096)
     """Training steps that `delayed` remembers; their largest magnitude counts."""
+    error_clipping: ErrorClipping = ErrorClipping.NONE
+    """How errors are scaled, in training, where `method` is amax."""
+    deviation_decay: float = Field(default=20.0, ge=0, le=1000)
+    """With direction clipping a layer's learning rate is multiplied by
+    max(exp(-deviation_decay * d), deviation_floor), d = 1 - cosine of error and stored error."""
+    deviation_floor: float = Field(default=0.1, ge=0, le=1)
+    """Smallest such factor."""
 
 
 class LossScalingMethod(StrEnum):

@@ -170,10 +170,26 @@ class BackwardScope:
             self.error, self.rule.operands.error,
             scaled=self.rule.scaled, layer=self.name, phase=Phase.BACKWARD,
         )  # fmt: skip
+        if error.scale is not None and self.builder.clips_errors:
+            self._rate_factor(error.tensor, error.scale)
         if bias:
             self.bias_gradient()
         self._weight_gradient(views, error)
         return self._input_error(views, error) if self.needs[0] else None
+
+    def _rate_factor(self, values: str, scale: str) -> None:
+        """Emit the factor of the layer's learning rate: less where clipping turned its error."""
+        scaling, fmt = self.recipe.scaling, self.recipe.update.compute
+        self.builder.rate_factors[self.name] = self.vector(
+            "direction_factor",
+            (self.error, values, scale),
+            f"{self.name}.rate_factor",
+            shape=(1,),
+            role=Role.SETTING,
+            compute_format=fmt,
+            output_format=fmt,
+            attributes=(("decay", scaling.deviation_decay), ("floor", scaling.deviation_floor)),
+        )
 
     def _weight_gradient(self, views: LinearMapViews, error: StoredOperand) -> None:
         groups, k, n = views.weight_shape

@@ -8,15 +8,15 @@ write-back (`fused`) instead of a pass of its own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from accelsim.errors import ShapeError
 from accelsim.formats import NumberFormat, Overflow, Rounding, get_format
 from accelsim.precision import TensorStorage
-from accelsim.precision.recipe import Recipe
+from accelsim.precision.recipe import AmaxSource, ErrorClipping, Recipe
 from accelsim.workload.ops import Attribute, Gemm, Op, Phase, Role, TensorInfo, VectorOp
 from accelsim.workload.parameters import Preparation, TraceParameter
-from accelsim.workload.vector_function import SCALED_BY_FORMAT
+from accelsim.workload.vector_function import SCALED_BY_DIRECTION, SCALED_BY_FORMAT
 from accelsim.workload.vector_functions import VECTOR_FUNCTIONS
 
 Attributes = tuple[tuple[str, Attribute], ...]
@@ -66,6 +66,8 @@ class TraceBuilder:
         Tensors that learn, in the order in which they were declared.
     gradients : dict from str to str
         Their gradients.
+    rate_factors : dict from str to str
+        Layers whose learning rate is multiplied by a tensor.
     updates : dict from str to str
         What takes the place of a parameter in the next training step.
     """
@@ -78,6 +80,7 @@ class TraceBuilder:
     parameters: list[TraceParameter] = field(default_factory=list)
     learned: list[str] = field(default_factory=list)
     gradients: dict[str, str] = field(default_factory=dict)
+    rate_factors: dict[str, str] = field(default_factory=dict)
     updates: dict[str, str] = field(default_factory=dict)
     _stored: dict[tuple[str, NumberFormat, bool], StoredOperand] = field(default_factory=dict)
     _write_back: str | None = None
@@ -211,29 +214,78 @@ class TraceBuilder:
         return self.tensor(TensorInfo(f"{values}:scale", (1,), Role.SCALE, get_format("fp32")))
 
     def _append_store(self, name: str, stored: StoredOperand, *, layer: str, phase: Phase) -> None:
-        scaling, rule = self.recipe.scaling, self.recipe.store
-        attributes = store_attributes(stored.format)
+        """Append the op, or the two ops, that make a stored operand."""
+        function, inputs, attributes = "store", (name,), store_attributes(stored.format)
         outputs: tuple[str, ...] = (stored.tensor,)
+        looks_first = isinstance(stored.format, TensorStorage)
         if stored.scale is not None:
             outputs = (stored.tensor, stored.scale)
-            attributes = (
-                ("margin", scaling.margin),
-                ("power_of_two", scaling.power_of_two),
-                ("scaling", scaling.method.value),
-            )
-        shape = self.tensors[name].shape
-        visits = VECTOR_FUNCTIONS["store"].visits(shape, shape, dict(attributes))
-        looks_first = stored.scale is not None or isinstance(stored.format, TensorStorage)
+            attributes = self._scaling_attributes(self.tensors[name].role)
+            looks_first = True
+        remembers = stored.scale is not None and self.remembers_amax
+        if remembers:
+            history = self._declare_history(stored.tensor)
+            length = self.recipe.scaling.history
+            function, inputs, looks_first = "store_delayed", (name, history), False
+            attributes = (("history", length), *attributes[:2])
         fused = not looks_first and self.is_written_back(name)
+        self._append_store_op(function, inputs, outputs, attributes, (layer, phase, fused))
+        if remembers:
+            remembered = f"{history}.updated"
+            self.tensor(replace(self.tensors[history], name=remembered))
+            self._append_store_op(
+                "remember_amax", inputs, (remembered,), attributes[:1], (layer, phase, fused)
+            )
+            self.updates[history] = remembered
+        if not fused:
+            self._write_back = None
+
+    @property
+    def remembers_amax(self) -> bool:
+        """Whether scales come from the magnitudes of earlier steps."""
+        return self.training and self.recipe.scaling.amax is AmaxSource.DELAYED
+
+    @property
+    def clips_errors(self) -> bool:
+        """Whether errors are clipped where that changes their direction least."""
+        return self.training and self.recipe.scaling.error_clipping is ErrorClipping.DIRECTION
+
+    def _scaling_attributes(self, role: Role) -> Attributes:
+        scaling = self.recipe.scaling
+        clips = role is Role.ERROR and self.clips_errors
+        return (
+            ("margin", scaling.margin),
+            ("power_of_two", scaling.power_of_two),
+            ("scaling", SCALED_BY_DIRECTION if clips else scaling.method.value),
+        )
+
+    def _declare_history(self, values: str) -> str:
+        """Declare the magnitudes that a tensor had in earlier steps; none before the first."""
+        shape = (self.recipe.scaling.history,)
+        name = f"{values}.amax_history"
+        self.parameters.append(TraceParameter(name, Preparation.ZEROS, (), (("shape", shape),)))
+        return self.tensor(TensorInfo(name, shape, Role.STATE, get_format("fp32")))
+
+    def _append_store_op(
+        self,
+        function: str,
+        inputs: tuple[str, ...],
+        outputs: tuple[str, ...],
+        attributes: Attributes,
+        place: tuple[str, Phase, bool],
+    ) -> None:
+        """Append one op of a store; `place` is (layer, phase, fused)."""
+        layer, phase, fused = place
+        rule, shape = self.recipe.store, self.tensors[inputs[0]].shape
         self.ops.append(
             VectorOp(
-                name=f"{name}.store_{stored.tensor.rpartition(':')[2]}",
+                name=f"{inputs[0]}.{function}_{outputs[0].rpartition(':')[2]}",
                 layer=layer,
                 phase=phase,
-                function="store",
-                inputs=(name,),
+                function=function,
+                inputs=inputs,
                 outputs=outputs,
-                elements=visits,
+                elements=VECTOR_FUNCTIONS[function].visits(shape, shape, dict(attributes)),
                 compute_format=self.recipe.vector.compute,
                 rounding=rule.rounding,
                 overflow=rule.overflow,
@@ -241,5 +293,3 @@ class TraceBuilder:
                 fused=fused,
             )
         )
-        if not fused:
-            self._write_back = None

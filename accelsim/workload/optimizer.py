@@ -66,8 +66,17 @@ def lower_update(builder: TraceBuilder, optimizer: Optimizer) -> tuple[str, ...]
         builder.tensor(TensorInfo(name, (elements,), Role.SETTING, compute))
     if builder.recipe.loss_scaling.method is LossScalingMethod.DYNAMIC:
         _check_finite(builder)
+    rates = {
+        layer: builder.vector(
+            f"{layer}.learning_rate", "multiply", ("learning_rate", factor),
+            TensorInfo(f"{layer}.learning_rate", (1,), Role.SETTING, compute),
+            layer=layer, compute_format=compute, phase=Phase.UPDATE,
+        )
+        for layer, factor in builder.rate_factors.items()
+    }  # fmt: skip
     for weight, gradient in builder.gradients.items():
-        update = _Update(builder, weight)
+        rate = rates.get(weight.rpartition(".")[0], "learning_rate")
+        update = _Update(builder, weight, rate)
         regularized = update.emit(
             "l2_regularize", (weight, gradient, "weight_decay", LOSS_SCALE), "regularized", compute
         )
@@ -81,7 +90,7 @@ def lower_update(builder: TraceBuilder, optimizer: Optimizer) -> tuple[str, ...]
 def _lower_sgd(update: _Update, gradient: str) -> None:
     velocity = update.state("velocity")
     moved = update.emit_state(
-        "momentum_accumulate", velocity, (velocity, gradient, "momentum", "learning_rate")
+        "momentum_accumulate", velocity, (velocity, gradient, "momentum", update.rate)
     )
     update.emit_weight("weight_update", (update.weight, moved))
 
@@ -92,7 +101,7 @@ def _lower_adam(update: _Update, gradient: str) -> None:
     square = update.emit_state("adam_square", second, (second, gradient, "beta2"))
     compute = update.builder.recipe.update.compute
     step = update.emit("adam_step", (mean, square, "bias_correction"), "step", compute)
-    update.emit_weight("adam_update", (update.weight, step, "learning_rate"))
+    update.emit_weight("adam_update", (update.weight, step, update.rate))
 
 
 def _check_finite(builder: TraceBuilder) -> None:
@@ -119,9 +128,10 @@ def _check_finite(builder: TraceBuilder) -> None:
 class _Update:
     """The update ops of one tensor that learns."""
 
-    def __init__(self, builder: TraceBuilder, weight: str) -> None:
+    def __init__(self, builder: TraceBuilder, weight: str, rate: str) -> None:
         self.builder = builder
         self.weight = weight
+        self.rate = rate
         self._info = builder.tensors[weight]
 
     def state(self, name: str) -> str:

@@ -8,12 +8,12 @@ from accelsim.precision.recipe import ScalingMethod
 from accelsim.workload.error_view import ErrorView
 from accelsim.workload.ops import Gemm, Op, Operand, VectorOp
 from accelsim.workload.trace import Trace
-from accelsim.workload.vector_function import SCALED_BY_FORMAT
+from accelsim.workload.vector_function import SCALED_BY_DIRECTION, SCALED_BY_FORMAT
 from accelsim.workload.vector_functions import VECTOR_FUNCTIONS, VectorFunction
 from accelsim.workload.vector_shapes import shape_problem
 from accelsim.workload.views import ConvolutionView, MatrixView, View
 
-_SCALINGS = (*(method.value for method in ScalingMethod), SCALED_BY_FORMAT)
+_SCALINGS = (*(method.value for method in ScalingMethod), SCALED_BY_FORMAT, SCALED_BY_DIRECTION)
 
 
 def check_trace(trace: Trace) -> str | None:
@@ -153,7 +153,7 @@ def _attribute_problem(op: VectorOp, function: VectorFunction) -> str | None:
         scaling = given.get("scaling")
         if scaling not in _SCALINGS:
             return f"its scaling is {scaling!r}, not one of {', '.join(_SCALINGS)}."
-        is_scaled = scaling == ScalingMethod.AMAX
+        is_scaled = scaling in (ScalingMethod.AMAX, SCALED_BY_DIRECTION)
         if len(op.outputs) != 1 + is_scaled:
             return "a store makes a scale exactly where it is scaled."
         wanted = wanted if is_scaled else {"scaling"}

@@ -61,6 +61,22 @@ function              inputs                       result
 ``all_finite``        x                            1 if no element is NaN or infinite, else 0
 ===================== ============================ ================================================
 
+Scaling of stored tensors. ``h`` is the attribute ``history``.
+
+==================== ======================== ================= ==================================
+function             inputs                   outputs           result
+==================== ======================== ================= ==================================
+``store_delayed``    x, amax_history          values, scale     as a ``store`` with ``amax``, but
+                                                                the scale is that of the largest
+                                                                of the h magnitudes remembered, or
+                                                                that of x where all are 0
+``remember_amax``    x, amax_history          y                 largest finite magnitude of x,
+                                                                then the first h - 1 remembered
+``direction_factor`` x, values, scale_a       y                 max(exp(-decay * d), floor),
+                                                                d = 1 - cosine(x, values), in
+                                                                float64, rounded once
+==================== ======================== ================= ==================================
+
 Updates. Each is exact inside and rounded once, *directly to the format of its output*,
 with the op's rounding; the random bits of a stochastic one are named by (seed, step, op,
 `Site.UPDATE`, element). r = 1 / loss_scale, rounded to the compute format.
@@ -85,7 +101,8 @@ function                inputs                        result
 
 Attributes: windows as for ``max_pool`` and ``avg_pool``; ``extents``: (height, width) of
 the layer's input, for pooling; ``eps``, ``count``, ``keep`` and ``take`` as above;
-``random_bits``: int, for the updates; ``epsilon``: float, for ``adam_step``.
+``margin`` and ``power_of_two`` as for
+``store``; ``history``: int; ``decay`` and ``floor``: float; ``random_bits``: int, for the updates; ``epsilon``: float, for ``adam_step``.
 """
 
 from __future__ import annotations
@@ -129,6 +146,11 @@ TRAINING_FUNCTIONS = (
     VectorFunction("running_average", ("x", "statistic"), ("y",), ("keep", "take"), True,
                    per_output),
     VectorFunction("all_finite", ("x",), ("y",), (), False, per_input),
+    VectorFunction("store_delayed", ("x", "amax_history"), ("values", "scale"),
+                   ("history", "margin", "power_of_two"), True, per_output),
+    VectorFunction("remember_amax", ("x", "amax_history"), ("y",), ("history",), True, per_input),
+    VectorFunction("direction_factor", ("x", "values", "scale_a"), ("y",), ("decay", "floor"),
+                   False, per_input),
     VectorFunction("l2_regularize", ("weight", "gradient", "weight_decay", "loss_scale"), ("y",),
                    _BITS, True, per_output),
     VectorFunction("momentum_accumulate", ("velocity", "gradient", "momentum", "learning_rate"),

@@ -12,6 +12,10 @@ Shape = tuple[int, ...]
 
 #: Attribute ``scaling`` of a ``store`` whose format finds its scales in the tensor.
 SCALED_BY_FORMAT = "format"
+#: Attribute ``scaling`` of a ``store`` that clips where the direction changes least.
+SCALED_BY_DIRECTION = "direction"
+#: Thresholds that such a store tries, each of them 2**-0.5 of the one before.
+CLIPPING_THRESHOLDS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +73,9 @@ def softmax_passes(x: Shape, _y: Shape, _attributes: Mapping[str, Attribute]) ->
 
 def store_passes(_x: Shape, y: Shape, attributes: Mapping[str, Attribute]) -> int:
     """Count one visit for every element, and one more where a scale is looked for."""
-    scaled = attributes.get("scaling", "none") != "none"
-    return math.prod(y) * (2 if scaled else 1)  # a scale needs a pass of its own
+    scaling = attributes.get("scaling", "none")
+    passes = {"none": 1, SCALED_BY_DIRECTION: 2 + CLIPPING_THRESHOLDS}
+    return math.prod(y) * passes.get(str(scaling), 2)  # a scale needs a pass of its own
 
 
 def per_window_tap_of_input(x: Shape, _y: Shape, attributes: Mapping[str, Attribute]) -> int:

@@ -45,6 +45,9 @@ Attributes, by function (all others have none):
   scales in x (S2FP8, MX), with its own rounding; with ``amax`` also ``margin``: int, and
   ``power_of_two``: bool. The scale is `accelsim.precision.scaling.amax_scale` of the
   largest finite magnitude of x; it is written to ``scale``, one element, FP32.
+  ``direction`` is ``amax`` of a threshold in the place of that magnitude: of the 8 that
+  are each 2**-0.5 of the one before, starting with it, the first for which the cosine of
+  x and the stored values is largest.
 
 What training needs besides is in `accelsim.workload.training_functions`.
 

@@ -38,7 +38,7 @@ def shape_problem(
     if made is None:
         return f"{op.function} cannot take the shape {main} with the attributes it has."
     for name, shape in zip(names[1:], inputs[1:], strict=True):
-        wanted = _operand_shape(name, main, made)
+        wanted = _operand_shape(name, main, made, dict(op.attributes))
         if shape != wanted:
             return f"its {name} has the shape {shape}, not {wanted}."
     if outputs[0] != made:
@@ -48,12 +48,14 @@ def shape_problem(
     return None
 
 
-def _operand_shape(name: str, main: Shape, made: Shape) -> Shape:
+def _operand_shape(name: str, main: Shape, made: Shape, attributes: Attributes) -> Shape:
     """Return the shape that an operand after the first one must have."""
     if name in _CHANNEL_WISE:
         return main[-1:]
     if name in _SCALAR:
         return (1,)
+    if name == "amax_history":
+        return _history(main, attributes) or ()
     special = {"correction": (2,), "labels": main[:-1], "windows": made}
     return special.get(name, main)
 
@@ -68,6 +70,11 @@ def _one_pixel(main: Shape, _attributes: Attributes) -> Shape | None:
 
 def _one_element(_main: Shape, _attributes: Attributes) -> Shape | None:
     return (1,)
+
+
+def _history(_main: Shape, attributes: Attributes) -> Shape | None:
+    length = attributes.get("history")
+    return (length,) if type(length) is int and length > 0 else None
 
 
 def _channels(main: Shape, _attributes: Attributes) -> Shape | None:
@@ -126,11 +133,13 @@ _OUTPUT_SHAPES: Mapping[str, Callable[[Shape, Attributes], Shape | None]] = Mapp
         "channel_sum": _channels,
         "channel_variance": _channels,
         "cross_entropy": _one_element,
+        "direction_factor": _one_element,
         "global_avg_pool": _one_pixel,
         "global_avg_pool_backward": _from_one_pixel,
         "max_pool": _windows,
         "max_pool_backward": _from_windows,
         "normalized_sum": _channels,
+        "remember_amax": _history,
         "squared_error": _one_element,
     }
 )

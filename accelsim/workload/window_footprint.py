@@ -34,6 +34,7 @@ class WindowedView(Hashable, Protocol):
         """Return where along an axis a window's tap reads; None where nothing is stored."""
 
 
+@lru_cache(maxsize=2**16)
 def touched_elements(view: WindowedView, rows: Range, columns: Range) -> int:
     """Return how many stored elements of one group a block of a view touches.
 
