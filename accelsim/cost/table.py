@@ -78,6 +78,8 @@ class CostRow(StrictModel):
     processing element of several lanes their rates, such as ``rates_1_2``."""
     energy_pj: float | None = Field(default=None, ge=0, le=1e6)
     """Switching energy of one action, without its clock."""
+    zero_delay_energy_pj: float | None = Field(default=None, gt=0, le=1e6)
+    """Its share without glitches: every signal switches at most once in a cycle."""
     clock_energy_pj: float | None = Field(default=None, ge=0, le=1e6)
     """Energy of its registers' clock pins in one cycle."""
     area_um2: float | None = Field(default=None, ge=0, le=1e9)

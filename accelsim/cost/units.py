@@ -132,8 +132,8 @@ class UnitPrices:
             multiply = self.multiplier(operands).energy_pj
             return MacEnergy(multiply, whole.energy_pj - multiply, whole.energy_basis)
         operand, total = merge(operands), merge(accumulator)
-        first = self.model.energy(multiplier_amounts(operand, operand))
-        second = self.model.energy(adder_amounts(total, addend_bits=2 * operand.significand_bits))
+        first = self.model.zero_delay_energy(multiplier_amounts(operand, operand))
+        second = self.model.zero_delay_energy(adder_amounts(total, product_of=(operand, operand)))
         multiply = whole.energy_pj * first / (first + second)
         return MacEnergy(multiply, whole.energy_pj - multiply, whole.energy_basis)
 

@@ -106,20 +106,55 @@ def test_the_model_meets_every_area_left_out_within_15_percent() -> None:
     assert rms < 0.06
 
 
-def test_the_scatter_of_energies_is_what_the_docstring_says() -> None:
-    """10 % in the mean square, up to 30 %: single runs differ by glitches."""
+def root_mean_square(errors) -> float:
+    return (sum(error**2 for error in errors) / len(errors)) ** 0.5
+
+
+def test_the_model_meets_every_energy_at_zero_delay_left_out_within_15_percent() -> None:
+    """Switching alone; with the clock, which is counted, within 12 %."""
+    residuals = energy_residuals(TABLE, glitches=False)
+    assert len(residuals) == 26
+    worst = max(residuals, key=lambda one: abs(one.left_out))
+    assert abs(worst.left_out) <= 0.15, worst
+    assert root_mean_square([one.left_out for one in residuals]) < 0.07
+    clocked = [
+        one.left_out * one.figure / (one.figure + (one.row.clock_energy_pj or 0.0))
+        for one in residuals
+    ]
+    assert max(abs(error) for error in clocked) < 0.12
+
+
+def test_energies_with_glitches_scatter_as_the_docstring_says() -> None:
+    """10 % in the mean square, up to 29 %: single runs differ by glitches."""
     residuals = energy_residuals(TABLE)
     assert len(residuals) == 26
-    assert max(abs(one.left_out) for one in residuals) < 0.30
-    rms = (sum(one.left_out**2 for one in residuals) / len(residuals)) ** 0.5
-    assert rms < 0.11
+    assert max(abs(one.left_out) for one in residuals) < 0.29
+    assert root_mean_square([one.left_out for one in residuals]) < 0.105
+
+
+def test_a_register_counts_exactly() -> None:
+    """Clock energy of every element is its flip-flops times that of one, to the last digit."""
+    for row in TABLE.rows:
+        if row.unit is UnitKind.PE and row.clock_energy_pj:
+            assert row.register_bits is not None
+            assert row.clock_energy_pj == pytest.approx(row.register_bits * 0.00956, abs=0.0006)
+
+
+def test_glitches_grow_with_the_chain_and_stop_at_a_register() -> None:
+    """Measured: 2.4 to 3.5 times zero delay; with a register in the middle 2.0 to 2.4."""
+    factor = fit_gate_model(TABLE).glitches
+    for bits in (10, 11, 24):
+        plain = factor.of({Term.SUM: float(bits)})
+        cut = factor.of({Term.SUM: float(bits), Term.TWO_STAGE: 1.0})
+        assert 2.4 < plain < 3.5
+        assert 1.9 < cut < 2.45
+    assert factor.per_sum_bit > 0
 
 
 def test_areas_are_sums_of_positive_blocks() -> None:
     model = fit_gate_model(TABLE)
     assert all(value > 0 for value in model.area_um2.values())
-    # A two-stage element switches less: its register stops glitches.
-    assert {term for term, value in model.energy_pj.items() if value < 0} == {Term.TWO_STAGE}
+    assert all(value > 0 for value in model.energy_pj.values())
 
 
 def test_a_wider_unit_never_costs_less() -> None:
