@@ -52,6 +52,8 @@ class Chip(StrictModel):
     """How tile sizes and loop orders are chosen."""
     split_k: SplitK | None = None
     """How the cores' sums are combined where they divide k; null means that they never do."""
+    prefetch_weights: bool = False
+    """The weights that an op needs first may load while the op before still runs."""
     default_recipe: str
     """Recipe used when none is named."""
     cost_table: str

@@ -8,6 +8,7 @@ between; `validate.check_mapping` then looks at every block of the one chosen.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from accelsim.workload.views import View
 
@@ -29,6 +30,7 @@ class Footprints:
     total: int
 
 
+@lru_cache(maxsize=2**16)
 def footprints(view: View, rows: int, columns: int, row_tile: int, column_tile: int) -> Footprints:
     """Return the footprints of the tiles of a matrix of `rows` x `columns`."""
     worst = total = 0

@@ -56,6 +56,10 @@ class Transfer:
         """Return both together."""
         return Transfer(self.dram_bytes + other.dram_bytes, self.link_bytes + other.link_bytes)
 
+    def __sub__(self, other: Transfer) -> Transfer:
+        """Return what is left without a part of it."""
+        return Transfer(self.dram_bytes - other.dram_bytes, self.link_bytes - other.link_bytes)
+
     def part(self, index: int, parts: int) -> Transfer:
         """Return the share `index` of `parts`; the shares add up exactly."""
         return Transfer(
@@ -160,7 +164,7 @@ def place_tensors(
     """
     stored = stored_outputs(groups, outputs)
     last_read = {name: at for at, group in enumerate(groups) for name in group.reads}
-    spare = [_spare_bytes(group, chip, schedules) for group in groups]
+    spare = [spare_bytes(group, chip, schedules) for group in groups]
     places = dict.fromkeys((name for group in groups for name in group.reads), Place.DRAM)
     for at, names in enumerate(stored):
         for name in names:
@@ -303,7 +307,7 @@ def _same(one: Block, two: Block, *fields: str) -> bool:
     return all(getattr(one, field) == getattr(two, field) for field in fields)
 
 
-def _spare_bytes(group: OpGroup, chip: Chip, schedules: Mapping[str, Schedule]) -> int | None:
+def spare_bytes(group: OpGroup, chip: Chip, schedules: Mapping[str, Schedule]) -> int | None:
     """Return the bytes of all scratchpads that an op leaves free; None means no limit."""
     capacity = chip.scratchpad.capacity_bytes
     if capacity is None:

@@ -48,7 +48,7 @@ def check_dataflow(
     * the mapping is legal: loops cover their extents, chunks end where adders are,
       every block fits the scratchpad;
     * steps cover every product exactly once, and their indices count up from 0;
-    * all products of an output are made by one core, in ascending k;
+    * all products of an output are made by one core, in the order of its additions;
     * counts and run-length codes of a schedule agree with its steps.
 
     Parameters

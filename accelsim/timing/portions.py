@@ -15,6 +15,7 @@ from accelsim.arch.chip import Chip
 from accelsim.schedule.mapping import Dim, Level
 from accelsim.schedule.mapping import Mapping as LoopNest
 from accelsim.schedule.passes import Range
+from accelsim.schedule.prefetch import early_part, first_weights
 from accelsim.schedule.schedule import Block, Schedule
 from accelsim.schedule.traffic import (
     BlockTraffic,
@@ -37,13 +38,19 @@ MAX_PORTIONS = 128
 #: Parts of a block whose transfers and passes may overlap, unless asked otherwise.
 PORTIONS_PER_BLOCK = 8
 
+_NOTHING = Transfer()
+
 
 @dataclass(frozen=True, slots=True)
 class CoreWork:
-    """What one core does for an op, in order; `array` is None if only the vector unit works."""
+    """What one core does for an op, in order; `array` is None if only the vector unit works.
+
+    `early` is what the op before has loaded for it.
+    """
 
     portions: tuple[Portion, ...]
     array: ArrayModel | None
+    early: Transfer = _NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,7 @@ def gemm_work(
     read: Transfer,
     write: Transfer,
     limit: int,
+    ahead: int = 0,
 ) -> dict[int, CoreWork]:
     """Return the portions of a GEMM for every core that has work.
 
@@ -90,16 +98,23 @@ def gemm_work(
         What the fused ops take, and what the group stores; partial sums are added.
     limit : int
         Most portions of a block.
+    ahead : int
+        DRAM bytes of the first blocks' weights that are there already.
     """
+    first = first_weights(schedule, places) if ahead else 0
     extras = gemm_extras(schedule, chip, fused=fused, read=read, write=write)
     done = 0
     most = most_portions(schedule, limit)
     portions: dict[int, list[Portion]] = {}
+    early: dict[int, Transfer] = {}
     models: dict[int, ArrayModel] = {}
     runs: dict[tuple[int, ...], PassRun] = {}
     for traffic in block_traffic(schedule, places=places):
         block = traffic.block
         mine = portions.setdefault(block.core, [])
+        if not mine and ahead:
+            early[block.core] = early_part(traffic.b, ahead, first)
+            traffic = replace(traffic, b=traffic.b - early[block.core])
         if block.core not in models:
             models[block.core] = array_model(schedule, chip, block)
         # Partial sums that come back after several passes are followed within a whole block.
@@ -113,7 +128,9 @@ def gemm_work(
             mine.append(_gemm_portion(traffic, cut, at, runs[key], extras.part(done, count)))
             done += count
     return {
-        core: _fallback(CoreWork(tuple(mine), models[core]), schedule.mapping)
+        core: _fallback(
+            CoreWork(tuple(mine), models[core], early.get(core, _NOTHING)), schedule.mapping
+        )
         for core, mine in portions.items()
     }
 
@@ -197,7 +214,7 @@ def _fallback(work: CoreWork, mapping: LoopNest) -> CoreWork:
         )
         for portion in work.portions
     )
-    return CoreWork(portions, None)
+    return CoreWork(portions, None, work.early)
 
 
 def array_model(schedule: Schedule, chip: Chip, block: Block) -> ArrayModel:

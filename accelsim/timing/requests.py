@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from accelsim.arch.chip import Chip
+from accelsim.schedule.prefetch import weights_ahead
 from accelsim.schedule.schedule import Schedule
 from accelsim.schedule.traffic import (
     OpGroup,
@@ -41,6 +42,8 @@ class Request:
         What moves besides the GEMM's operands and partial sums.
     port_bits : (int, int)
         Bits that a vector op reads from and writes to the scratchpads.
+    ahead : int
+        DRAM bytes of the GEMM's first weights that the op before has loaded.
     """
 
     group: OpGroup
@@ -49,12 +52,13 @@ class Request:
     read: Transfer
     write: Transfer
     port_bits: tuple[int, int]
+    ahead: int = 0
 
     @property
     def key(self) -> Hashable:
         """Return the same for two requests exactly if nothing that costs time differs."""
         lanes = tuple((op.function, op.elements) for op in self.group.fused)
-        rest = (lanes, self.read, self.write, self.port_bits)
+        rest = (lanes, self.read, self.write, self.port_bits, self.ahead)
         head = self.group.head
         if isinstance(head, VectorOp):
             return (head.function, head.elements, rest)
@@ -106,17 +110,22 @@ def timeline_of(
     places = place_tensors(
         groups, trace.tensors, outputs=trace.outputs, chip=chip, schedules=schedules
     )
+    offers = weights_ahead(groups, trace.tensors, places=places, chip=chip, schedules=schedules)
+    idle: int | None = 0
     known: dict[Hashable, OpTiming] = {}
     timings: list[OpTiming] = []
     now = 0
-    for group, names in zip(groups, stored_outputs(groups, trace.outputs), strict=True):
+    stored = stored_outputs(groups, trace.outputs)
+    for at, (group, names) in enumerate(zip(groups, stored, strict=True)):
         request = _request(group, names, trace, places, schedules, chip)
+        offer = offers.get(at, 0)
+        request = replace(request, ahead=offer if idle is None else min(offer, idle))
         timing = known.get(request.key) if reuse_equal_ops else None
         if timing is None:
             timing = known[request.key] = answer(request)
         timing = replace(timing, name=group.head.name, start=now)
         timings.append(timing)
-        now = timing.end
+        now, idle = timing.end, timing.idle_read_bytes
         timings.extend(_ride(op, timing) for op in group.fused)
     return Timeline(tuple(timings))
 

@@ -19,6 +19,7 @@ from accelsim.schedule.traffic import OpGroup, Transfer
 from accelsim.timing.core import CoreModel, Machine, Process
 from accelsim.timing.core_log import CoreLog, busy_intervals
 from accelsim.timing.dram import DramModel
+from accelsim.timing.idle import idle_read_bytes
 from accelsim.timing.interconnect import InterconnectModel
 from accelsim.timing.portions import PORTIONS_PER_BLOCK, CoreWork, gemm_work, vector_op_work
 from accelsim.timing.requests import Request, timeline_of
@@ -189,6 +190,7 @@ def _work(request: Request, chip: Chip, options: TimingOptions) -> dict[int, Cor
         read=request.read,
         write=request.write,
         limit=limit,
+        ahead=request.ahead,
     )
 
 
@@ -202,6 +204,7 @@ def _op_timing(
     timings = tuple(log.timing(end) for log in logs) or (CoreTiming(0, 0, 0, {}, 0),)
     critical = next((i for i, log in enumerate(logs) if log.end == end), 0)
     reads = [portion.read for one in work.values() for portion in one.portions]
+    reads.extend(one.early for one in work.values())
     writes = [portion.write for one in work.values() for portion in one.portions if portion.write]
     return OpTiming(
         name=head.name,
@@ -215,4 +218,5 @@ def _op_timing(
         dram_write_bytes=sum(one.dram_bytes for one in writes),
         link_bytes=sum(one.link_bytes for one in (*reads, *writes)),
         relative_intervals=busy_intervals(logs),
+        idle_read_bytes=idle_read_bytes(logs, chip, end) if chip.prefetch_weights else 0,
     )

@@ -105,6 +105,9 @@ class OpTiming:
         Op on whose write-back this one rides; it then has no cycles of its own.
     relative_intervals : tuple of Interval
         When units were busy, counted from `start`; see `intervals`.
+    idle_read_bytes : int or None
+        What DRAM could have read besides, after the op's last load and before its end;
+        None for no limit, 0 where nobody asks or where closed forms cannot tell.
     """
 
     name: str
@@ -119,6 +122,7 @@ class OpTiming:
     link_bytes: int = 0
     fused_into: str = ""
     relative_intervals: tuple[Interval, ...] = ()
+    idle_read_bytes: int | None = 0
 
     @property
     def _mine(self) -> CoreTiming:
