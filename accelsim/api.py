@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from accelsim.numerics.op_telemetry import SAMPLED_OUTPUTS
 from accelsim.precision import Recipe
 from accelsim.results import Comparison, Readings, RunResult, assemble, compare_results
 from accelsim.schedule import Schedule, make_schedules
-from accelsim.timing import simulate
+from accelsim.timing import estimate, simulate
 from accelsim.workload import Trace, Workload, lower
 from accelsim.workload.inputs import load_input
 from accelsim.workload.settings import seeded_inputs
@@ -47,6 +48,7 @@ def run(
     recipe: Recipe | str | Path | None = None,
     batch: int = 1,
     phase: str = "inference",
+    mode: str = "event",
     numerics: str = "full",
     input: str | Path | None = None,
     weights: str | Path | None = None,
@@ -70,6 +72,8 @@ def run(
         Samples at once.
     phase : str
         ``inference`` or ``training``: one step on seeded random labels.
+    mode : str
+        ``event`` simulates every transfer, ``analytic`` estimates from closed forms.
     numerics : str
         ``full`` computes every value, ``sample`` a seeded part of each GEMM, ``off`` none.
     input, weights : str or Path, optional
@@ -102,7 +106,7 @@ def run(
     """
     job = load_job(
         workload, arch, recipe, overrides,
-        batch=batch, phase=phase, numerics=numerics, input=input, weights=weights,
+        batch=batch, phase=phase, mode=mode, numerics=numerics, input=input, weights=weights,
         seed=seed, threads=threads, telemetry=telemetry,
     )  # fmt: skip
     return _run_job(job, on_progress or _silent)
@@ -164,6 +168,7 @@ def sweep(
     arch: str | Path = "fp8_chunk64",
     recipe: str | Path | None = None,
     overrides: Sequence[str] = (),
+    mode: str = "analytic",
     numerics: str = "off",
     metrics: Sequence[str] = ("time_ms", "energy_pj", "area_mm2"),
     folder: str | Path | None = None,
@@ -182,6 +187,8 @@ def sweep(
         ``recipe.accumulator.chunk_size=8:512:x2``.
     overrides : sequence of str
         Changes that all points share.
+    mode : str
+        As for `run`; estimates from closed forms unless asked otherwise.
     numerics : str
         As for `run`; with ``off`` the rows have no error.
     metrics : sequence of str
@@ -208,10 +215,12 @@ def sweep(
     check_metrics(metrics, numerics=numerics)
     axes = [parse_axis(text) for text in vary]
     points = []
+    known: dict[Hashable, Workload] = {}
     for texts in grid(axes):
         job = load_job(
-            workload, arch, recipe, (*overrides, *texts), numerics=numerics, threads=1, **options
-        )
+            workload, arch, recipe, (*overrides, *texts),
+            mode=mode, numerics=numerics, threads=1, known=known, **options,
+        )  # fmt: skip
         settings = dict(text.split("=", 1) for text in texts)
         points.append(Point(job_key(job), settings, job))
     return run_points(
@@ -238,13 +247,14 @@ def _evaluate_point(job: Job) -> dict[str, Any]:
 
 def _run_job(job: Job, on_progress: Progress) -> RunResult:
     on_progress(f"{job.workload.name} on {job.chip.name}: schedule")
-    trace = lower(job.workload, job.recipe, batch=job.batch, phase=job.phase)
+    trace = _lowered(job.workload, job.recipe, job.batch, job.phase)
     if job.numerics != "off":
         _check_memory(trace)
     schedules = make_schedules(trace.ops, job.chip)
     execution, provenance = _execute(job, trace, schedules, on_progress)
     on_progress(f"{job.workload.name} on {job.chip.name}: time")
-    timeline = simulate(trace, job.chip, schedules)
+    clock = simulate if job.mode == "event" else estimate
+    timeline = clock(trace, job.chip, schedules)
     on_progress(f"{job.workload.name} on {job.chip.name}: energy and area")
     price = price_trace(job.chip, trace, schedules, timeline, execution)
     return assemble(
@@ -258,6 +268,12 @@ def _run_job(job: Job, on_progress: Progress) -> RunResult:
         seed=job.seed,
         version=__version__,
     )
+
+
+@lru_cache(maxsize=4)
+def _lowered(workload: Workload, recipe: Recipe, batch: int, phase: str) -> Trace:
+    """Return a trace; the points of a sweep over chips share one."""
+    return lower(workload, recipe, batch=batch, phase=phase)
 
 
 def _execute(

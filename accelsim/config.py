@@ -20,6 +20,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
@@ -105,7 +106,13 @@ def load_yaml(path: str | os.PathLike[str]) -> Document:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         place.refuse(f"The file is not UTF-8 text: byte {error.start} is {raw[error.start]:#04x}.")
-    return parse_yaml(text, file=str(file))
+    return _parsed(text, str(file))
+
+
+@lru_cache(maxsize=64)
+def _parsed(text: str, file: str) -> Document:
+    """Return the document of a text; trees are never changed, so equal texts share one."""
+    return parse_yaml(text, file=file)
 
 
 def parse_yaml(text: str, *, file: str = "<string>") -> Document:

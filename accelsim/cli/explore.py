@@ -19,6 +19,13 @@ _VARY_HELP = "Values of one field: 32,64,128, or a range 8:64:8 or 8:512:x2."
 @click.option("--vary", multiple=True, required=True, metavar="KEY=VALUES", help=_VARY_HELP)
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE")
 @click.option("--batch", type=click.IntRange(1, 1_000_000), default=1, show_default=True)
+@click.option(
+    "--mode",
+    type=click.Choice(["event", "analytic"]),
+    default="analytic",
+    show_default=True,
+    help="Simulate every transfer, or estimate from closed forms.",
+)
 @click.option("--numerics", type=click.Choice(["off", "sample", "full"]), default="off")
 @click.option("--pareto", default="time_ms,energy_pj,area_mm2", show_default=True, metavar="A,B,C")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)

@@ -35,6 +35,13 @@ def run_options(command: Command) -> Command:
             help="Change one field, such as arch.cores=2.",
         ),
         click.option(
+            "--mode",
+            type=click.Choice(["event", "analytic"]),
+            default="event",
+            show_default=True,
+            help="Simulate every transfer, or estimate from closed forms.",
+        ),
+        click.option(
             "--numerics",
             type=click.Choice(["full", "sample", "off"]),
             default="full",

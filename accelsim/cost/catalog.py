@@ -33,6 +33,7 @@ def read_cost_table(path: str | os.PathLike[str]) -> CostTable:
     return table.model_copy(update={"sram": sram})
 
 
+@lru_cache(maxsize=len(SHIPPED))
 def _read_shipped(name: str) -> CostTable:
     return read_cost_table(resource_path(ResourceKind.COST_TABLES, name))
 

@@ -8,10 +8,11 @@ that made it. So the sum over ops is the sum over transfers, each counted once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from accelsim.arch.chip import Chip
+from accelsim.schedule.make import op_shape_key
 from accelsim.schedule.schedule import Schedule
 from accelsim.schedule.traffic import (
     Place,
@@ -22,7 +23,7 @@ from accelsim.schedule.traffic import (
     place_tensors,
     stored_outputs,
 )
-from accelsim.workload.ops import Gemm, Op, TensorInfo
+from accelsim.workload.ops import Gemm, Op, TensorInfo, VectorOp
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +84,19 @@ def trace_traffic(
     groups = op_groups(ops)
     places = place_tensors(groups, tensors, outputs=outputs, chip=chip, schedules=schedules)
     traffic: dict[str, OpTraffic] = {}
+    loads: dict[Hashable, OpTraffic] = {}
     for group, stored in zip(groups, stored_outputs(groups, outputs), strict=True):
         made: set[str] = set()
         for op in group.ops:
-            moved = OpTraffic()
-            for part in _reads(op, made, tensors, places, chip, schedules):
-                moved = moved + part
+            if isinstance(op, Gemm):
+                schedule = schedules[op.name]
+                operands = (places.get(op.a.tensor), places.get(op.b.tensor))
+                key = (op_shape_key(op), schedule.mapping, operands)
+                if key not in loads:
+                    loads[key] = _gemm_reads(schedule, places)
+                moved = loads[key]
+            else:
+                moved = _vector_reads(op, made, tensors, places, chip)
             mine = [name for name in _makes(op) if name in stored]
             written = group_transfer(mine, tensors, places=places, cores=chip.cores)
             stored_bytes = sum(tensors[name].stored_bytes for name in mine)
@@ -97,30 +105,27 @@ def trace_traffic(
     return traffic
 
 
-def _reads(
-    op: Op,
+def _vector_reads(
+    op: VectorOp,
     made: set[str],
     tensors: Mapping[str, TensorInfo],
     places: Mapping[str, Place],
     chip: Chip,
-    schedules: Mapping[str, Schedule],
-) -> Iterator[OpTraffic]:
-    if isinstance(op, Gemm):
-        yield from _gemm_reads(schedules[op.name], places)
-        return
+) -> OpTraffic:
     names = [name for name in dict.fromkeys(op.inputs) if name not in made]
     loaded = group_transfer(names, tensors, places=places, cores=chip.cores)
     size = sum(tensors[name].stored_bytes for name in names)
     # Loaded into the scratchpad where it was not there, then read by the vector unit.
-    yield _load(loaded)
-    yield OpTraffic(scratchpad_read_bytes=size)
+    return _load(loaded) + OpTraffic(scratchpad_read_bytes=size)
 
 
-def _gemm_reads(schedule: Schedule, places: Mapping[str, Place]) -> Iterator[OpTraffic]:
+def _gemm_reads(schedule: Schedule, places: Mapping[str, Place]) -> OpTraffic:
+    moved = OpTraffic()
     for block in block_traffic(schedule, places=places):
-        yield _load(block.a + block.b + block.psum_read)
         spilled = block.psum_write
-        yield _write(spilled, spilled.dram_bytes)
+        moved = moved + _load(block.a + block.b + block.psum_read)
+        moved = moved + _write(spilled, spilled.dram_bytes)
+    return moved
 
 
 def _load(transfer: Transfer) -> OpTraffic:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -16,6 +16,9 @@ from accelsim.errors import ConfigError
 from accelsim.explore.parameters import Override, split_overrides
 from accelsim.precision import Recipe, get_recipe
 from accelsim.workload import Workload, load_workload
+
+#: How time is found: simulated event by event, or from closed forms.
+TIMING_MODES = ("event", "analytic")
 
 M = TypeVar("M", Chip, Workload)
 
@@ -29,6 +32,7 @@ class Job:
     recipe: Recipe
     batch: int
     phase: str
+    mode: str
     numerics: str
     input: str | Path | None
     weights: str | Path | None
@@ -45,14 +49,18 @@ def load_job(
     *,
     batch: int = 1,
     phase: str = "inference",
+    mode: str = "event",
     numerics: str = "full",
     input: str | Path | None = None,
     weights: str | Path | None = None,
     seed: int = 0,
     threads: int | None = None,
     telemetry: bool = False,
+    known: dict[Hashable, Workload] | None = None,
 ) -> Job:
     """Load and check the inputs of a run; the parameters are those of `accelsim.run`.
+
+    What several jobs share is read once where they are loaded with the same `known`.
 
     Raises
     ------
@@ -63,14 +71,17 @@ def load_job(
         raise ConfigError("Telemetry counts what additions lose; it needs numerics full or sample.")
     if numerics not in ("full", "sample", "off"):
         raise ConfigError(f"numerics is {numerics!r}; it must be full, sample or off.")
+    if mode not in TIMING_MODES:
+        raise ConfigError(f"mode is {mode!r}; it must be {' or '.join(TIMING_MODES)}.")
     changes = split_overrides(overrides, {"arch": Chip, "recipe": Recipe, "workload": Workload})
     chip = load_named(arch, Chip, load_chip, changes["arch"])
     return Job(
-        workload=load_named(workload, Workload, load_workload, changes["workload"]),
+        workload=_network(workload, changes["workload"], {} if known is None else known),
         chip=chip,
         recipe=get_recipe(chip.default_recipe if recipe is None else recipe, changes["recipe"]),
         batch=batch,
         phase=phase,
+        mode=mode,
         numerics=numerics,
         input=input,
         weights=weights,
@@ -78,6 +89,20 @@ def load_job(
         threads=threads or os.cpu_count() or 1,
         telemetry=telemetry,
     )
+
+
+def _network(
+    workload: Workload | str | Path,
+    changes: Sequence[Override],
+    known: dict[Hashable, Workload],
+) -> Workload:
+    """Return a network, from `known` where it was read before."""
+    if isinstance(workload, Workload):
+        return load_named(workload, Workload, load_workload, changes)
+    key = (workload, tuple(changes))
+    if key not in known:
+        known[key] = load_named(workload, Workload, load_workload, changes)
+    return known[key]
 
 
 def load_named(
@@ -117,6 +142,7 @@ def job_key(job: Job) -> str:
         "inputs": input_hashes(job),
         "batch": job.batch,
         "phase": job.phase,
+        "mode": job.mode,
         "numerics": job.numerics,
         "named_inputs": [str(job.input), str(job.weights)],
         "seed": job.seed,
@@ -135,6 +161,7 @@ def resolved(job: Job) -> dict[str, Any]:
         "seed": job.seed,
         "batch": job.batch,
         "phase": job.phase,
+        "mode": job.mode,
         "numerics": job.numerics,
         "telemetry": job.telemetry,
         "input": None if job.input is None else str(job.input),

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 
 from accelsim.arch import Chip
-from accelsim.cost import EnergyReport, count_actions, evaluate, load_cost_table, trace_traffic
+from accelsim.cost import (
+    ActionCounts,
+    EnergyReport,
+    count_actions,
+    evaluate,
+    load_cost_table,
+    trace_traffic,
+)
 from accelsim.numerics.execution import Execution
-from accelsim.schedule import Schedule
+from accelsim.schedule import Schedule, op_shape_key
 from accelsim.timing import Timeline
 from accelsim.workload import Gemm, Trace
 
@@ -34,10 +41,18 @@ def price_trace(
     traffic = trace_traffic(
         trace.ops, trace.tensors, outputs=trace.outputs, chip=chip, schedules=schedules
     )
-    counts = [
-        count_actions(schedules[op.name] if isinstance(op, Gemm) else op, chip, traffic[op.name])
-        for op in trace.ops
-    ]
+    counted: dict[Hashable, ActionCounts] = {}
+    counts = []
+    for op in trace.ops:
+        moved = traffic[op.name]
+        if not isinstance(op, Gemm):
+            counts.append(count_actions(op, chip, moved))
+            continue
+        schedule = schedules[op.name]
+        key = (op_shape_key(op), schedule.mapping, moved)
+        if key not in counted:
+            counted[key] = count_actions(schedule, chip, moved)
+        counts.append(counted[key])
     shares = [0.0] * len(counts)
     if execution is not None:
         shares = [record.zero_products or 0.0 for record in execution.records]
