@@ -215,7 +215,8 @@ class TraceBuilder:
 
     def _append_store(self, name: str, stored: StoredOperand, *, layer: str, phase: Phase) -> None:
         """Append the op, or the two ops, that make a stored operand."""
-        function, inputs, attributes = "store", (name,), store_attributes(stored.format)
+        function, attributes = "store", store_attributes(stored.format)
+        inputs: tuple[str, ...] = (name,)
         outputs: tuple[str, ...] = (stored.tensor,)
         looks_first = isinstance(stored.format, TensorStorage)
         if stored.scale is not None:

@@ -221,4 +221,5 @@ def load_workload(name: str | Path, overrides: Sequence[tuple[str, str]] = ()) -
         from accelsim.workload.importers.scalesim import load_topology
 
         return load_topology(path)
-    return load_model(resource_path("workloads", str(name)), Workload, overrides=overrides)
+    path = resource_path("workloads", str(name))
+    return load_model(path, Workload, overrides=overrides, flag="--set workload.")

@@ -101,8 +101,8 @@ function                inputs                        result
 
 Attributes: windows as for ``max_pool`` and ``avg_pool``; ``extents``: (height, width) of
 the layer's input, for pooling; ``eps``, ``count``, ``keep`` and ``take`` as above;
-``margin`` and ``power_of_two`` as for
-``store``; ``history``: int; ``decay`` and ``floor``: float; ``random_bits``: int, for the updates; ``epsilon``: float, for ``adam_step``.
+``margin`` and ``power_of_two`` as for ``store``; ``history``: int; ``decay`` and ``floor``:
+float; ``random_bits``: int, for the updates; ``epsilon``: float, for ``adam_step``.
 """
 
 from __future__ import annotations
