@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from accelsim.training import TrainingResult
 
 _ARCH_HELP = "Chip whose schedules order the additions [the recipe's own]."
-_DATA_HELP = "Data set, NAME:FOLDER for your own files, or their folder."
+_DATA_HELP = "Data set (`accelsim list data_sets`), NAME:FOLDER for your own files, or a folder."
 
 
 @click.command()

@@ -17,6 +17,7 @@ from accelsim.formats import NumberFormat, get_format, list_formats
 from accelsim.precision import Recipe, get_recipe, list_recipes
 from accelsim.registry import dataflows
 from accelsim.schedule.support import check_vector_functions
+from accelsim.training.datasets import describe_data_sets
 from accelsim.workload import Workload, load_workload
 
 #: Kinds of file by name: their model, and a key that no other kind has.
@@ -91,6 +92,7 @@ def catalog(kind: str | None = None) -> dict[str, dict[str, str]]:
         "cost_tables": lambda: {
             name: load_cost_table(name).description for name in list_cost_tables()
         },
+        "data_sets": describe_data_sets,
     }
     if kind is None:
         return {name: listing() for name, listing in listings.items()}

