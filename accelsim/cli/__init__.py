@@ -8,6 +8,7 @@ interrupted.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -23,6 +24,8 @@ from accelsim.errors import AccelsimError
 
 EXIT_FAILURE, EXIT_INTERRUPTED = 1, 130
 TRACEBACK_FLAG = "--traceback"
+#: A disk or a quota under stdout is full; files have an error of their own.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 __all__ = ["EXIT_CONDITION", "EXIT_FAILURE", "EXIT_INPUT", "EXIT_INTERRUPTED", "cli", "main"]
 
@@ -42,11 +45,15 @@ def main() -> None:
         # The errors that are no ValueError blame the installation, not the input.
         code = EXIT_INPUT if isinstance(error, ValueError) else EXIT_FAILURE
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_stdout()
         code = EXIT_FAILURE
     except Exception as error:
         if TRACEBACK_FLAG in sys.argv:
             raise
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            click.echo(f"accelsim: The result cannot be printed: {error.strerror}.", err=True)
+            _forget_stdout()
+            sys.exit(EXIT_FAILURE)
         click.echo(
             f"accelsim failed: {type(error).__name__}: {error}\n"
             "  This is a fault of accelsim, not of your input."
@@ -55,6 +62,11 @@ def main() -> None:
         )
         code = EXIT_FAILURE
     sys.exit(code or 0)
+
+
+def _forget_stdout() -> None:
+    """Drop what is still buffered for stdout, which can take no more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -40,7 +40,7 @@ def print_tables(*tables: Any) -> None:
     """Print tables to stdout, in colour on a terminal only."""
     from rich.console import Console
 
-    width = None if sys.stdout.isatty() else PLAIN_WIDTH
+    width = None if sys.stdout and sys.stdout.isatty() else PLAIN_WIDTH
     # Names come from files: what is in brackets is no markup of theirs.
     console = Console(file=sys.stdout, width=width, markup=False, emoji=False)
     for table in tables:

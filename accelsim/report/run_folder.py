@@ -25,9 +25,9 @@ def prepare_folder(folder: Path, *, force: bool) -> None:
     OutputError
         If it is a file, is not empty without `force`, or cannot be written to.
     """
-    if folder.exists() and not folder.is_dir():
-        raise OutputError(f"{folder} is a file; -o needs a folder. Name another one.")
     try:
+        if folder.exists() and not folder.is_dir():
+            raise OutputError(f"{folder} is a file; -o needs a folder. Name another one.")
         folder.mkdir(parents=True, exist_ok=True)
         occupied = any(folder.iterdir())
         probe = folder / ".accelsim-probe"

@@ -224,6 +224,9 @@ class TestBadInput:
         refused(cli("run", "tiny", *QUICK, "-o", taken), "is a file")
         assert taken.read_text() == "mine"
 
+    def test_folder_whose_name_is_too_long(self, cli: Run) -> None:
+        refused(cli("run", "tiny", "-o", "x" * 300), "cannot be written to: File name too long")
+
     def test_folder_that_cannot_be_made(self, cli: Run) -> None:
         refused(cli("run", "tiny", *QUICK, "-o", "/proc/accelsim"), "cannot be written to")
 
@@ -269,6 +272,15 @@ class TestBadInput:
             "{name: '[red]a[/]:smile:', input: {shape: [4]}, layers: [{name: r, kind: relu}]}"
         )
         assert "[red]a[/]:smile: on fp8_chunk64" in cli("run", tmp_path / "net.yaml", *QUICK).out
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+    def test_a_full_disk_under_stdout_is_said_plainly(self) -> None:
+        with Path("/dev/full").open("wb") as full:
+            command = [sys.executable, "-m", "accelsim", "list", "dataflows"]
+            done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
+        assert done.returncode == 1
+        said = done.stderr.decode()
+        assert said == "accelsim: The result cannot be printed: No space left on device.\n"
 
 
 class TestInterrupt:

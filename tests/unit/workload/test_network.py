@@ -120,7 +120,7 @@ def test_unknown_name_lists_the_networks_that_ship() -> None:
 
 
 def test_an_override_names_its_option() -> None:
-    with pytest.raises(ConfigError, match=r"--set layers\[0\]\.in_channels=x"):
+    with pytest.raises(ConfigError, match=r"--set workload\.layers\[0\]\.in_channels=x"):
         load_workload("tiny", overrides=[("layers[0].in_channels", "x")])
 
 
