@@ -15,6 +15,9 @@ from accelsim.schedule.schedule import Schedule
 from accelsim.schedule.working_set import largest_tiles_bytes
 from accelsim.workload.ops import Gemm, Phase
 
+#: Blocks should leave all but this part of the room to tensors that stay on the chip.
+MODEST_PART = 4
+
 #: A way to run an op: the busiest core's share, and its blocks.
 Choice = tuple[Share, Candidate]
 

@@ -1,7 +1,7 @@
 """The search for tile sizes, loop order and the cores' shares, by a cost.
 
 The space is every share of the cores x every block of whole array tiles that fits
-the scratchpad x both loop orders. Where it has more than `max_candidates` points its
+its room in the scratchpad x both loop orders. Where it has more than `max_candidates` points its
 tile sizes are thinned, the same number of them along every dimension, largest and
 smallest always among them, until it has not. A count and never a clock decides, so
 the choice is the same on every machine. The mapping of the rule in `tiling` is among
@@ -20,6 +20,7 @@ from dataclasses import replace
 
 from accelsim.arch import Chip, Objective
 from accelsim.schedule.candidates import (
+    MODEST_PART,
     Choice,
     k_granule,
     ladder,
@@ -43,7 +44,7 @@ def search(op: Gemm, chip: Chip, layout: ArrayLayout, *, rule: Choice) -> Choice
     rule : (Share, Candidate)
         The choice without a search; it fits.
     """
-    bound = chip.scratchpad.usable_bytes
+    bound = room_for_blocks(chip, rule)
     best, least = rule, cost(op, chip, layout, rule)
     for choice in candidates(op, chip, layout, bound):
         each = cost(op, chip, layout, choice)
@@ -52,6 +53,19 @@ def search(op: Gemm, chip: Chip, layout: ArrayLayout, *, rule: Choice) -> Choice
         ):
             best, least = choice, each
     return best
+
+
+def room_for_blocks(chip: Chip, rule: Choice) -> int | None:
+    """Return the bytes that a block may take.
+
+    Where the rule leaves most of the scratchpad to tensors that wait there for the next
+    op, so does the search: what one op saves, others would pay for in DRAM traffic.
+    """
+    bound = chip.scratchpad.usable_bytes
+    if bound is None:
+        return None
+    modest = bound // MODEST_PART
+    return modest if rule[1].working_set_bytes <= modest else bound
 
 
 def candidates(op: Gemm, chip: Chip, layout: ArrayLayout, room: int | None) -> Iterator[Choice]:

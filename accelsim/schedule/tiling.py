@@ -31,6 +31,7 @@ from dataclasses import replace
 from accelsim.arch import Chip, Objective
 from accelsim.errors import MappingError
 from accelsim.schedule.candidates import (
+    MODEST_PART,
     Choice,
     k_granule,
     ladder,
@@ -58,9 +59,6 @@ _TRAFFIC_SLACK = 16
 
 #: What comes within this part of the fewest estimated cycles counts as equally fast.
 _CYCLE_SLACK = 64
-
-#: Blocks should leave all but this part of the room to tensors that stay on the chip.
-_MODEST_PART = 4
 
 #: For a tile of m, the largest tiles of n that fit; smaller ones only add traffic.
 _N_TILES_TRIED = 3
@@ -170,7 +168,7 @@ def _choose(
     near = [c for c in fitting if c.traffic_bytes * _TRAFFIC_SLACK <= least * (_TRAFFIC_SLACK + 1)]
     room = chip.scratchpad.capacity_bytes or 0
     if least <= chip.cores * room:  # else nothing of this op can wait on the chip anyway
-        limit_bytes = (chip.scratchpad.usable_bytes or 0) // _MODEST_PART
+        limit_bytes = (chip.scratchpad.usable_bytes or 0) // MODEST_PART
         near = [c for c in near if c.working_set_bytes <= limit_bytes] or near
     cycles = {c: estimate_cycles(chip, layout, share, c) for c in near}
     limit = min(cycles.values()) * (1 + 1 / _CYCLE_SLACK)

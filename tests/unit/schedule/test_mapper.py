@@ -15,7 +15,7 @@ from accelsim.schedule.candidates import shares, to_mapping
 from accelsim.schedule.dataflows import weight_stationary
 from accelsim.schedule.estimate import Extents, Sizer
 from accelsim.schedule.layout import ArrayLayout
-from accelsim.schedule.mapper import candidates, cost, search
+from accelsim.schedule.mapper import candidates, cost, room_for_blocks, search
 from accelsim.schedule.mapping import Dim, Level, Stationary
 from accelsim.schedule.tiling import rules_choice, tile_gemm
 from accelsim.testing.check_dataflow import example_chip, example_gemm
@@ -66,7 +66,8 @@ def test_search_finds_the_best_of_all_blocks_of_a_small_op(objective: Objective)
     # 12 x 12 x 16 on 2 x 2: 12 sizes of m, 6 of n, 2 of k in whole chunks, 2 loop orders.
     chip = searching(example_chip(rows=2, cols=2, capacity_kib=1), objective)
     op, layout = example_gemm(12, 12, 16, chunk_size=8), layout_of(chip)
-    room = chip.scratchpad.usable_bytes
+    rule = rules_choice(op, chip, layout)
+    room = room_for_blocks(chip, rule)
     assert room is not None
     (share,) = shares(op, chip, layout)
     sizer = Sizer(op, share)
@@ -76,7 +77,7 @@ def test_search_finds_the_best_of_all_blocks_of_a_small_op(objective: Objective)
         if (one := sizer.candidate(Extents(1, m, n, k), n_outside=outside)).working_set_bytes
         <= room
     ]
-    found = search(op, chip, layout, rule=rules_choice(op, chip, layout))
+    found = search(op, chip, layout, rule=rule)
     assert cost(op, chip, layout, found) == min(costs)
 
 
