@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import cache, partial
 
@@ -130,6 +130,7 @@ class Sizer:
 
 def _cached(view: View, rows: int, columns: int) -> Callable[[int, int], Footprints]:
     """Return the footprints of a matrix as a function of the tile that remembers."""
+    assert isinstance(view, Hashable)  # views are frozen
     return cache(partial(footprints, view, rows, columns))
 
 
