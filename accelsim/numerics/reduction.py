@@ -72,6 +72,13 @@ def reduce_in_order(
     UnsupportedError
         For a split reduction with stochastic additions.
     """
+    if _is_cheaper_transposed(a, b, accumulator):
+        swapped = None if formats is None else (formats[1], formats[0])
+        product = reduce_in_order(
+            b.swapaxes(1, 2), a.swapaxes(1, 2), accumulator, order,
+            formats=swapped, threads=threads, key=key,
+        )  # fmt: skip
+        return product.swapaxes(1, 2)
     a_format, b_format = formats or (None, None)
     multiply = partial(matmul, a_format=a_format, b_format=b_format, threads=threads, key=key)
     if order is None:
@@ -96,6 +103,17 @@ def reduce_in_order(
     for segment in sums[1:]:
         total = tree.add(total, tree.enter(segment))
     return total
+
+
+def _is_cheaper_transposed(a: Array, b: Array, accumulator: Accumulator) -> bool:
+    """Return whether the transposed product reads its operands more nearly as they lie.
+
+    Its sums are the same. Its left operand, `b` transposed, must be the smaller one to lay
+    out anew, and there must be no random bits, whose names follow rows and columns.
+    """
+    roundings = (accumulator.rounding, accumulator.resolved_outer_rounding)
+    lies_transposed = abs(a.strides[2]) > abs(a.strides[1])
+    return lies_transposed and b.size < a.size and Rounding.STOCHASTIC not in roundings
 
 
 def in_order_of(a: Array, b: Array, order: ReductionOrder) -> tuple[Array, Array]:

@@ -12,9 +12,9 @@ from accelsim.workload.builder import (
     TraceBuilder,
     store_attributes,
 )
-from accelsim.workload.error_view import ErrorView
 from accelsim.workload.ops import Gemm, Operand, Phase, Role, TensorInfo
-from accelsim.workload.views import MatrixView, View
+from accelsim.workload.transposed_view import transposed
+from accelsim.workload.views import ConvolutionView, MatrixView, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class LinearMapViews:
         The output's error as (groups, pixels of the input, k), k = (taps, output channel).
     pixels : MatrixView
         The input's error as (groups, pixels of the input, input channels).
-    windows : View
+    windows : MatrixView or ConvolutionView
         The input as in the forward GEMM, (groups, rows, taps and input channels).
     output : MatrixView
         The output as in the forward GEMM, (groups, rows, output channels).
@@ -39,7 +39,7 @@ class LinearMapViews:
 
     errors: View
     pixels: MatrixView
-    windows: View
+    windows: MatrixView | ConvolutionView
     output: MatrixView
     weight_shape: tuple[int, int, int]
     taps: int = 1
@@ -198,18 +198,20 @@ class BackwardScope:
         windows = self.builder.store(
             self.inputs[0], operands.activation, scaled=self.rule.scaled, layer=self.name
         )
-        output = views.output
         name, fmt = f"{weight}.gradient", self.recipe.update.gradient
         is_finished = not self.rule.scaled and self.rule.output == fmt
-        current = self._gemm(
-            Phase.GRADIENT,
-            (error, MatrixView(output.shape, groups, n, output.rows, transposed=True,
-                               interleaved=output.interleaved)),
-            (windows, views.windows),
-            MatrixView(views.weight_shape, groups, n, k, transposed=True),
-            TensorInfo(name if is_finished else f"{name}:sum", views.weight_shape,
-                       Role.GRADIENT, self.rule.output),
-        )  # fmt: skip
+        info = TensorInfo(
+            name if is_finished else f"{name}:sum",
+            views.weight_shape,
+            Role.GRADIENT,
+            self.rule.output,
+        )
+        out = MatrixView(views.weight_shape, groups, k, n)
+        left, right = (windows, transposed(views.windows)), (error, views.output)
+        if n > k:  # the longer side is streamed, whatever stays in an array
+            left, right = (error, transposed(views.output)), (windows, views.windows)
+            out = MatrixView(views.weight_shape, groups, n, k, transposed=True)
+        current = self._gemm(Phase.GRADIENT, left, right, out, info, k=views.output.rows)
         if not is_finished:
             current = self._finish(current, (error, windows), name, fmt, Role.GRADIENT,
                                    overflow=self._gradient_overflow())  # fmt: skip
@@ -238,6 +240,7 @@ class BackwardScope:
             pixels,
             TensorInfo(name if is_finished else f"{name}:sum", pixels.shape, Role.ERROR,
                        self.rule.output),
+            k=views.taps * n,
         )  # fmt: skip
         if is_finished:
             return current
@@ -272,10 +275,11 @@ class BackwardScope:
         b: tuple[StoredOperand, View],
         view_out: MatrixView,
         out: TensorInfo,
+        *,
+        k: int,
     ) -> str:
         """Emit a GEMM over views of (a, b, out) and return the tensor that it makes."""
         (left, view_a), (right, view_b) = a, b
-        k = self._reduction(view_a)
         self.builder.gemm(
             Gemm(
                 name=f"{self.name}.{phase.value}",
@@ -292,11 +296,3 @@ class BackwardScope:
             )
         )
         return out.name
-
-    @staticmethod
-    def _reduction(view: View) -> int:
-        """Return the columns of a view of errors."""
-        if isinstance(view, MatrixView):
-            return view.columns
-        assert isinstance(view, ErrorView)
-        return view.kernel[0] * view.kernel[1] * (view.channels // view.groups)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from accelsim.precision.recipe import ScalingMethod
 from accelsim.workload.error_view import ErrorView
 from accelsim.workload.ops import Gemm, Op, Operand, VectorOp
 from accelsim.workload.trace import Trace
+from accelsim.workload.transposed_view import TransposedView
 from accelsim.workload.vector_function import SCALED_BY_DIRECTION, SCALED_BY_FORMAT
 from accelsim.workload.vector_functions import VECTOR_FUNCTIONS, VectorFunction
 from accelsim.workload.vector_shapes import shape_problem
@@ -95,10 +97,11 @@ def _gemm_problem(trace: Trace, op: Gemm) -> str | None:
             return f"its view of {side} is {laid_out}, not {(op.groups, rows, columns)}."
         if elements != info.elements:
             return f"its view of {side} covers {elements} elements of {info.elements}."
-        if isinstance(operand.view, ConvolutionView | ErrorView):
-            if operand.view.channels % operand.view.groups:
+        view = operand.view.view if isinstance(operand.view, TransposedView) else operand.view
+        if isinstance(view, ConvolutionView | ErrorView):
+            if view.channels % view.groups:
                 return f"the groups of its view of {side} do not divide the channels."
-        elif math.prod(laid_out) != elements or _has_ragged_taps(operand.view):
+        elif math.prod(laid_out) != elements or _has_ragged_taps(view):
             return f"its view of {side} lays {elements} elements out as {laid_out}."
     return None
 
@@ -113,6 +116,9 @@ def _has_ragged_taps(view: View) -> bool:
 def _view_extents(operand: Operand) -> tuple[tuple[int, int, int], int]:
     """Return a view's (groups, rows, columns) and the number of elements of its tensor."""
     view = operand.view
+    if isinstance(view, TransposedView):
+        (groups, rows, columns), elements = _view_extents(replace(operand, view=view.view))
+        return (groups, columns, rows), elements
     if isinstance(view, MatrixView):
         return (view.groups, view.rows, view.columns), math.prod(view.shape)
     assert isinstance(view, ConvolutionView | ErrorView)

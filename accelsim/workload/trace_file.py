@@ -26,6 +26,7 @@ from accelsim.workload.ops import Gemm, Op, Operand, Phase, Role, TensorInfo, Ve
 from accelsim.workload.parameters import Preparation, TraceParameter
 from accelsim.workload.trace import Trace
 from accelsim.workload.trace_check import check_trace
+from accelsim.workload.transposed_view import TransposedView
 from accelsim.workload.views import ConvolutionView, MatrixView, View
 
 SCHEMA = "accelsim.trace/1"
@@ -72,8 +73,14 @@ class _ErrorViewEntry(_WindowedEntry):
     kind: Literal["error"] = "error"
 
 
+class _TransposedViewEntry(StrictModel):
+    kind: Literal["transposed"] = "transposed"
+    view: _ConvolutionViewEntry
+
+
 _ViewEntry = Annotated[
-    _MatrixViewEntry | _ConvolutionViewEntry | _ErrorViewEntry, Field(discriminator="kind")
+    _MatrixViewEntry | _ConvolutionViewEntry | _ErrorViewEntry | _TransposedViewEntry,
+    Field(discriminator="kind"),
 ]
 _VIEWS: Mapping[type[Any], type[Any]] = MappingProxyType(
     {
@@ -242,18 +249,31 @@ def _op(entry: _GemmEntry | _VectorEntry) -> Op:
 
 
 def _operand_entry(operand: Operand) -> _OperandEntry:
-    view = operand.view
+    return _OperandEntry(
+        tensor=operand.tensor, view=_view_entry(operand.view), format=operand.format
+    )
+
+
+def _view_entry(view: View) -> Any:
+    if isinstance(view, TransposedView):
+        return _TransposedViewEntry(view=_view_entry(view.view))
     if type(view) not in _VIEWS:
         raise DataError(f"A trace file cannot hold a view of type {type(view).__name__}.")
     fields = {name: getattr(view, name) for name in type(view).__dataclass_fields__}  # type: ignore[attr-defined]
-    entry = _VIEWS[type(view)](**fields)
-    return _OperandEntry(tensor=operand.tensor, view=entry, format=operand.format)
+    return _VIEWS[type(view)](**fields)
 
 
 def _operand(entry: _OperandEntry) -> Operand:
-    fields = entry.view.model_dump(exclude={"kind"})
-    view: View = _VIEW_OF[type(entry.view)](**fields)
-    return Operand(entry.tensor, view, entry.format)
+    return Operand(entry.tensor, _view(entry.view), entry.format)
+
+
+def _view(entry: Any) -> View:
+    if isinstance(entry, _TransposedViewEntry):
+        windows = _view(entry.view)
+        assert isinstance(windows, ConvolutionView), "its entry is that of a convolution view"
+        return TransposedView(windows)
+    view: View = _VIEW_OF[type(entry)](**entry.model_dump(exclude={"kind"}))
+    return view
 
 
 def _parameter_entry(parameter: TraceParameter) -> _ParameterEntry:
