@@ -284,8 +284,7 @@ class _TreeBuilder:
         except yaml.MarkedYAMLError as error:
             said = ": ".join(filter(None, (error.context, error.problem)))
             mark = error.problem_mark or error.context_mark
-            place = self._place(mark) if mark is not None else self._start
-            place.refuse(f"This is not YAML: {said}.")
+            (self._place(mark) if mark else self._start).refuse(f"This is not YAML: {said}.")
         except (yaml.YAMLError, UnicodeError) as error:
             reason = getattr(error, "reason", None) or error
             self._start.refuse(f"This is not YAML: {reason}.")
@@ -321,8 +320,7 @@ class _TreeBuilder:
             node = Node(resolve(event.value, place) if plain else event.value, place)
         else:
             self._check_depth(depth + 1, place)
-            is_list = isinstance(event, yaml.SequenceStartEvent)
-            build = self._sequence if is_list else self._mapping
+            build = self._sequence if isinstance(event, yaml.SequenceStartEvent) else self._mapping
             node = build(place, depth=depth + 1)
         if event.anchor is not None:
             self._anchors[event.anchor] = node

@@ -7,7 +7,7 @@ import accelsim
 PUBLIC = {
     "AccelsimError", "Accumulator", "Chip", "Comparison", "Recipe", "RunResult", "Workload",
     "__version__", "compare", "get_format", "get_recipe", "load_chip", "load_workload", "matmul",
-    "quantize", "run", "sweep",
+    "quantize", "run", "sweep", "train",
 }  # fmt: skip
 
 
