@@ -17,6 +17,8 @@ from accelsim.errors import OutputError, UnknownNameError
 
 _PACKAGE = Path(__file__).resolve().parent
 _SUFFIX = ".yaml"
+#: Subfolder of machines that others have built; their names begin with it.
+_REFERENCE = "reference"
 
 
 class ResourceKind(StrEnum):
@@ -130,5 +132,8 @@ def _shipped(kind: ResourceKind) -> dict[str, Path]:
         folder = root / kind.folder
         in_checkout = root != _PACKAGE.parent or (root / "pyproject.toml").is_file()
         if in_checkout and folder.is_dir():
-            return {file.stem: file for file in sorted(folder.glob(f"*{_SUFFIX}"))}
+            files = [*folder.glob(f"*{_SUFFIX}"), *(folder / _REFERENCE).glob(f"*{_SUFFIX}")]
+            return {
+                file.relative_to(folder).with_suffix("").as_posix(): file for file in sorted(files)
+            }
     return {}
