@@ -207,7 +207,8 @@ class BackwardScope:
             self.rule.output,
         )
         out = MatrixView(views.weight_shape, groups, k, n)
-        left, right = (windows, transposed(views.windows)), (error, views.output)
+        left: tuple[StoredOperand, View] = (windows, transposed(views.windows))
+        right: tuple[StoredOperand, View] = (error, views.output)
         if n > k:  # the longer side is streamed, whatever stays in an array
             left, right = (error, transposed(views.output)), (windows, views.windows)
             out = MatrixView(views.weight_shape, groups, n, k, transposed=True)
