@@ -138,8 +138,9 @@ def mac_energy(
 ) -> MacEnergy:
     """Return the switching energy of one MAC of an operand pair in an array's element.
 
-    It is that of an element with this lane alone: the operands of the other lanes
-    are held still.
+    An element of several lanes has a row for every pair of its formats, if the table
+    prices it as a whole. Without one it is taken for an element with this lane alone,
+    the operands of the other lanes held still.
 
     Raises
     ------
@@ -147,8 +148,14 @@ def mac_energy(
         If the array does not multiply the pair.
     """
     wanted = frozenset(shape_of(fmt) for fmt in pair)
-    for lane in lanes_of(array):
+    lanes = lanes_of(array)
+    for lane in lanes:
         if wanted <= lane.operands:
+            if len(lanes) > 1:
+                total = frozenset({shape_of(inner)})
+                mode = prices.mode_energy(wanted, total, kind=lanes_kind(lanes))
+                if mode is not None:
+                    return mode
             return prices.mac(lane.operands, frozenset({shape_of(inner)}), flush=lane.flush)
     names = " x ".join(fmt.name for fmt in pair)
     raise UnsupportedError(f"The array has no lane that multiplies {names}.")

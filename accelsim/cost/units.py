@@ -131,11 +131,29 @@ class UnitPrices:
         if self.model is None or not self.model.energy_pj:
             multiply = self.multiplier(operands).energy_pj
             return MacEnergy(multiply, whole.energy_pj - multiply, whole.energy_basis)
+        return self._split(whole.energy_pj, operands, accumulator, whole.energy_basis)
+
+    def mode_energy(self, operands: Shapes, accumulator: Shapes, *, kind: str) -> MacEnergy | None:
+        """Return the energy of one product in an element of several lanes, split in halves.
+
+        `kind` is the element's, as in `lanes_row`. None where the table has no row for
+        these operands, or no model to split it with.
+        """
+        row = self.table.find(UnitKind.PE, operands, accumulator=merge(accumulator), kind=kind)
+        if row is None or row.energy_pj is None or self.model is None:
+            return None
+        return self._split(row.energy_pj, operands, accumulator, row.basis_of_energy)
+
+    def _split(
+        self, energy_pj: float, operands: Shapes, accumulator: Shapes, basis: Basis
+    ) -> MacEnergy:
+        """Return an energy as a multiplier's and an adder's, in the model's proportion."""
+        assert self.model is not None  # its callers have one
         operand, total = merge(operands), merge(accumulator)
         first = self.model.zero_delay_energy(multiplier_amounts(operand, operand))
         second = self.model.zero_delay_energy(adder_amounts(total, product_of=(operand, operand)))
-        multiply = whole.energy_pj * first / (first + second)
-        return MacEnergy(multiply, whole.energy_pj - multiply, whole.energy_basis)
+        multiply = energy_pj * first / (first + second)
+        return MacEnergy(multiply, energy_pj - multiply, basis)
 
     def multiplier(self, operands: Shapes) -> UnitCost:
         """Return a multiplier of any two of the operand formats; no registers."""

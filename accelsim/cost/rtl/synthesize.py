@@ -134,8 +134,9 @@ def _synthesize_one(
     program: str, library: Path, unit: RtlUnit, version: str, flip_flops: dict[str, float]
 ) -> SynthesisRow:
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder, _SCRIPT).write_text(_script(library, unit), encoding="utf-8")
-        _run([program, "-q", "-s", _SCRIPT], unit.name, folder=folder)
+        report = f'tee -o {_REPORT} stat -liberty "{library}"\n'
+        Path(folder, _SCRIPT).write_text(mapping_script(library, unit) + report, encoding="utf-8")
+        run_tool([program, "-q", "-s", _SCRIPT], unit.name, folder=folder)
         text = Path(folder, _REPORT).read_text(encoding="utf-8")
     area = _AREA.search(text)
     if area is None:
@@ -153,7 +154,8 @@ def _synthesize_one(
     )
 
 
-def _script(library: Path, unit: RtlUnit) -> str:
+def mapping_script(library: Path, unit: RtlUnit) -> str:
+    """Return the commands of Yosys that map a unit to the cells of a library."""
     sources = " ".join(f'"{file}"' for file in verilog_files())
     parameters = " ".join(f"-chparam {name} {value}" for name, value in unit.parameters)
     return f"""\
@@ -163,16 +165,22 @@ synth -flatten -noshare
 dfflibmap -liberty "{library}"
 abc -liberty "{library}"
 opt_clean -purge
-tee -o {_REPORT} stat -liberty "{library}"
 """
 
 
 def _version(program: str) -> str:
-    found = _VERSION.search(_run([program, "-V"], "yosys -V"))
+    found = _VERSION.search(run_tool([program, "-V"], "yosys -V"))
     return found[1] if found else "unknown"
 
 
-def _run(command: Sequence[str], what: str, *, folder: str | None = None) -> str:
+def run_tool(command: Sequence[str], what: str, *, folder: str | None = None) -> str:
+    """Run a program and return what it printed.
+
+    Raises
+    ------
+    DataError
+        If it fails; with its last words, after `what`.
+    """
     done = subprocess.run(
         command, cwd=folder, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
     )

@@ -58,7 +58,7 @@ def test_the_two_scalings_bracket_published_energies(row, base, node, cores, ope
     methods = (ScalingMethod.PUBLISHED_ENDPOINTS, ScalingMethod.STILLMAKER)
     got = [on_chip_pj_per_mac(chip, method, operand=operand, rate=rate) for method in methods]
     assert got == pytest.approx([high, low], abs=0.006)
-    assert got[1] < published < got[0] < 2.6 * published
+    assert got[1] < published < got[0] < 3.1 * published
 
 
 @pytest.mark.parametrize(

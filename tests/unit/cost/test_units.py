@@ -13,7 +13,7 @@ from accelsim.arch import (
 )
 from accelsim.cost.catalog import load_cost_table
 from accelsim.cost.gate_model import Term, area_residuals, energy_residuals, fit_gate_model
-from accelsim.cost.pe import lanes_of, price_pe
+from accelsim.cost.pe import lanes_of, mac_energy, price_pe
 from accelsim.cost.shapes import FormatShape, merge, shape_of
 from accelsim.cost.table import Basis, CostRow, CostTable, UnitKind
 from accelsim.cost.units import CONVERTER_SHARE_OF_ADDER, UnitPrices, shapes_of, unit_prices
@@ -204,6 +204,30 @@ def test_without_a_run_of_its_own_the_two_rate_element_is_the_sum_of_its_parts()
     assert pe.basis is Basis.INTERPOLATED
     assert [count for count, _ in pe.parts] == [1, 2, 1]
     assert pe.register_bits == 48
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "energy"),
+    [
+        ("fp8_e5m2", "fp8_e5m2", 1.671 * 2.473),
+        ("fp8_e4m3fn", "fp8_e4m3fn", 1.829 * 2.473),
+        ("fp8_e4m3fn", "fp8_e5m2", 1.752 * 2.473),
+        ("fp16_e6m9", "fp16_e6m9", 3.610 * 2.473),
+    ],
+)
+def test_each_mode_of_the_two_rate_element_has_its_own_energy(a, b, energy) -> None:
+    """Ratios to the e5m2 element in osu018 at zero delay, times its 2.473 pJ."""
+    array = load_chip("fp8_chunk64").mac_array
+    got = mac_energy(array, (get_format(a), get_format(b)), get_format("fp16_e6m9"), PRICES)
+    assert got.multiply_pj + got.add_pj == pytest.approx(energy, abs=0.006)
+    assert got.basis is Basis.INTERPOLATED
+
+
+def test_without_such_rows_a_mode_costs_what_a_lane_alone_does() -> None:
+    array = load_chip("fp8_chunk64").mac_array
+    fp8, total = get_format("fp8_e5m2"), get_format("fp16_e6m9")
+    prices = unit_prices(without_rows_of_whole_elements())
+    assert mac_energy(array, (fp8, fp8), total, prices) == prices.mac(DUAL, FP16)
 
 
 def test_an_outer_adder_has_the_register_of_its_sum() -> None:
