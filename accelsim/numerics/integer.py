@@ -37,7 +37,7 @@ def accumulate_integer(products: Float64Array, accumulator: Accumulator) -> Floa
     ):
         raise DataError("An integer accumulator needs integer products of at most 53 bits.")
     terms = products.astype(np.int64)
-    fit = _wrap if accumulator.integer_overflow is IntegerOverflow.WRAP else _saturate
+    fit = wrap if accumulator.integer_overflow is IntegerOverflow.WRAP else _saturate
     bits = accumulator.integer_bits
     total = np.zeros(terms.shape[:-1], np.int64)
     length = accumulator.chunk_length(terms.shape[-1])
@@ -49,7 +49,7 @@ def accumulate_integer(products: Float64Array, accumulator: Accumulator) -> Floa
     return total.astype(np.float64)
 
 
-def _wrap(x: NDArray[np.int64], bits: int) -> NDArray[np.int64]:
+def wrap(x: NDArray[np.int64], bits: int) -> NDArray[np.int64]:
     """Keep the lowest `bits` bits as a two's complement number."""
     half = np.int64(1) << np.int64(bits - 1)
     return ((x + half) & ((half << np.int64(1)) - np.int64(1))) - half

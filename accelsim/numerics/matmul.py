@@ -25,8 +25,12 @@ from accelsim.formats.random_bits import (
     field_width,
     row_words,
 )
+from accelsim.numerics import rules
 from accelsim.numerics.accumulate import accumulate
 from accelsim.numerics.addition import FLOAT64_PRECISION, Outputs
+from accelsim.numerics.chunk_paths import fits_float32
+from accelsim.numerics.conditions import FLOAT64_SAFE_EXPONENT
+from accelsim.numerics.exact_product import multiply_exactly
 from accelsim.numerics.operands import OperandFacts, ProductFacts
 from accelsim.numerics.panels import (
     aligned,
@@ -36,12 +40,8 @@ from accelsim.numerics.panels import (
     run_tasks,
     skipping_pays,
 )
-from accelsim.numerics.paths import (
-    FLOAT64_SAFE_EXPONENT,
-    PathChoice,
-    PathName,
-    choose_path,
-)
+from accelsim.numerics.path_choice import PathChoice, PathName
+from accelsim.numerics.paths import choose_path
 from accelsim.numerics.rules import Rule32
 from accelsim.numerics.selftest import KEY, check_product
 from accelsim.numerics.tiled import multiply_tiled
@@ -105,7 +105,10 @@ def matmul(
     left, right = _operand(a), _operand(b)
     batch = _check_shapes(left, right)
     m, k, n = left.shape[-2], left.shape[-1], right.shape[-1]
-    facts = ProductFacts.of(_facts(left, a_format), _facts(right, b_format), k)
+    known = _facts(left, a_format), _facts(right, b_format)
+    if accumulator.method is AccumulationMethod.INTEGER:
+        known = _if_integers(known[0], left), _if_integers(known[1], right)
+    facts = ProductFacts.of(*known, k)
     choice = _choose(facts, accumulator, path)
     count = math.prod(batch)
     left = np.broadcast_to(left, (*batch, m, k)).reshape(count, m, k)
@@ -131,6 +134,8 @@ def _dispatch(
     """Multiply (batch, m, k) by (batch, k, n) on the path that was chosen."""
     if choice.name is PathName.DEFINITION or 0 in (*a.shape, b.shape[-1]):
         return _by_definition(a, b, accumulator, key)
+    if choice.name is PathName.BLAS:
+        return multiply_exactly(a, b, accumulator, in_float32=fits_float32(facts), key=key)
     if choice.name is PathName.TILED:
         assert isinstance(choice.inner, Rule32)
         assert isinstance(choice.outer, Rule32)
@@ -182,6 +187,13 @@ def _facts(x: _Array, fmt: NumberFormat | None) -> OperandFacts:
     return OperandFacts.of_data(x)
 
 
+def _if_integers(facts: OperandFacts, x: _Array) -> OperandFacts:
+    """Return facts that say so if all elements are integers."""
+    if facts.lsb_exponent < 0 and np.array_equal(x, np.rint(x)):
+        return replace(facts, lsb_exponent=0)
+    return facts
+
+
 def _choose(
     facts: ProductFacts, accumulator: Accumulator, path: PathName | str | None
 ) -> PathChoice:
@@ -214,7 +226,9 @@ _DEFINITION = PathChoice(PathName.DEFINITION, ("asked for, or Numba is not insta
 
 def _plain(choice: PathChoice) -> PathChoice:
     """Return the NumPy twin of a path."""
-    if not isinstance(choice.inner, Rule32):
+    if choice.name is PathName.BLAS:
+        return choice
+    if not isinstance(choice.inner, Rule32) or not isinstance(choice.outer, Rule32):
         return _DEFINITION
     return replace(choice, name=PathName.TILED)
 
@@ -253,7 +267,9 @@ def _by_definition(a: _Array, b: _Array, accumulator: Accumulator, key: StreamKe
 
 @lru_cache(maxsize=256)
 def _trust(choice: PathChoice, accumulator: Accumulator) -> None:
-    """Check a kind of kernel once per process."""
+    """Check a kind of kernel once per process; integers are not rounded."""
+    if choice.name is PathName.CLAMPED:
+        return
     check_product(
         lambda a, b: by_kernel(a, b, accumulator, choice, threads=1, key=KEY), accumulator
     )
@@ -288,6 +304,10 @@ def by_kernel(
         from accelsim.numerics.kernels.sparse import multiply_tasks_sparse
 
         run_tasks(partial(multiply_tasks_sparse, *arguments), tasks, threads)
+    elif isinstance(choice.inner, rules.ChunkRule):
+        from accelsim.numerics.kernels.block_chunks import multiply_tasks_chunks
+
+        run_tasks(partial(multiply_tasks_chunks, *arguments), tasks, threads)
     else:
         from accelsim.numerics.kernels.block import multiply_tasks
 

@@ -45,6 +45,11 @@ class OperandFacts:
     finite: bool = True
     zero_share: float = 0.0
 
+    @property
+    def is_narrow(self) -> bool:
+        """Whether float32 holds every element."""
+        return self.significant_bits <= 24 and self.lsb_exponent >= -149 and self.amax < 2.0**128
+
     @classmethod
     def of_format(
         cls, fmt: NumberFormat, *, amax: float | None = None, finite: bool = True
@@ -147,6 +152,8 @@ class ProductFacts:
     finite: bool
     k: int
     zero_share: float = 0.0
+    #: Whether float32 holds every operand.
+    narrow: bool = False
 
     @classmethod
     def of(cls, a: OperandFacts, b: OperandFacts, k: int) -> ProductFacts:
@@ -158,4 +165,5 @@ class ProductFacts:
             finite=a.finite and b.finite,
             k=k,
             zero_share=a.zero_share,
+            narrow=a.is_narrow and b.is_narrow,
         )

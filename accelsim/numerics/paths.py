@@ -20,22 +20,25 @@ S. Figueroa, "When is double rounding innocuous?", SIGNUM Newsletter 30 (1995): 
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from enum import StrEnum
-
 import numpy as np
 
-from accelsim.formats import (
-    FloatFormat,
-    NumberFormat,
-    Overflow,
-    Rounding,
-    Specials,
-    Subnormals,
-)
+from accelsim.formats import FloatFormat, NumberFormat, Rounding
 from accelsim.numerics import rules
+from accelsim.numerics.chunk_paths import choose_chunk_path, choose_integer_path
+from accelsim.numerics.conditions import (
+    CARRIER32_MAX_PRECISION,
+    FLOAT32_LIMIT,
+    FLOAT32_MIN_EXPONENT,
+    FLOAT32_MIN_LSB,
+    bound_of,
+    holds,
+    is_float32,
+    quantum_exponent,
+    smallest_exponent,
+    stochastic_reach,
+)
 from accelsim.numerics.operands import OperandFacts, ProductFacts
+from accelsim.numerics.path_choice import PathChoice, PathName
 from accelsim.numerics.rule_constants import (
     FLOAT32_BITS,
     FLOAT64_BITS,
@@ -46,86 +49,12 @@ from accelsim.numerics.rule_constants import (
 )
 from accelsim.precision import AccumulationMethod, Accumulator, PairRule
 
-#: Exponent range of float32.
-FLOAT32_MIN_EXPONENT = -126
-FLOAT32_MIN_LSB = -149
-FLOAT32_LIMIT = 2.0**127
-#: Most significant bits of a sum in a float32 carrier: 24 >= 2 p + 2.
-CARRIER32_MAX_PRECISION = 11
-#: Products outside 2**-900 .. 2**900 are refused: float64 must hold them exactly.
-FLOAT64_SAFE_EXPONENT = 900
+__all__ = ["PathChoice", "PathName", "choose_path", "explain_path"]
 
 
-class PathName(StrEnum):
-    """The ways to compute a matrix product."""
-
-    #: Float32 carrier, nearest-even by splitting; overflow impossible.
-    FAST = "fast"
-    #: As fast, clamped or poisoned at the largest number.
-    BOUNDED = "bounded"
-    #: Float32 carrier, nearest-even on the format's own subnormal grid.
-    GRID = "grid"
-    #: Float32 carrier, ties away from zero.
-    AWAY = "away"
-    #: Float32 itself, in order.
-    ORDERED = "ordered"
-    #: Float64 carrier, stochastic, sums exact before rounding.
-    STOCHASTIC = "stochastic"
-    #: Float64 carrier with a sticky bit: any format and rounding.
-    GENERAL = "general"
-    #: The float32 rules in NumPy, where Numba is missing.
-    TILED = "tiled"
-    #: The NumPy definition.
-    DEFINITION = "definition"
-
-
-@dataclass(frozen=True, slots=True)
-class PathChoice:
-    """Which path computes a product, and why no faster one does.
-
-    Parameters
-    ----------
-    name : PathName
-        The path.
-    reasons : tuple of str
-        What was proved, and what kept faster paths away.
-    inner, outer : Rule, optional
-        The constants of the kernels; None for paths that need none.
-    """
-
-    name: PathName
-    reasons: tuple[str, ...]
-    inner: rules.Rule | None = None
-    outer: rules.Rule | None = None
-
-    @property
-    def is_wide(self) -> bool:
-        """Whether the carrier is float64."""
-        return not isinstance(self.inner, rules.Rule32 | rules.Ordered32)
-
-    @property
-    def is_stochastic(self) -> bool:
-        """Whether a kernel needs random words."""
-        random = (rules.Stochastic64, rules.StochasticThreshold64)
-        return isinstance(self.inner, random) or isinstance(self.outer, random)
-
-    @property
-    def may_skip_zeros(self) -> bool:
-        """Whether adding a zero product changes nothing: nearest rounding, -0 immaterial."""
-        return isinstance(self.inner, rules.Rule32)
-
-    @property
-    def may_transpose(self) -> bool:
-        """Whether a kernel may compute the transposed product: no output has a name in it."""
-        return self.inner is not None and not self.is_stochastic
-
-    @property
-    def is_poisoned(self) -> bool:
-        """Whether kernels mark overflow instead of following the format's rule."""
-        return any(
-            isinstance(rule, rules.Rule32) and isinstance(rule.bound, rules.Poisoned)
-            for rule in (self.inner, self.outer)
-        )
+_ORDERED = rules.Ordered32(np.float32(0.0))
+#: Significant bits from which the roundings of a tree add less than the sum itself.
+TREE_MIN_PRECISION = 8
 
 
 def explain_path(
@@ -174,20 +103,37 @@ def _facts(source: NumberFormat | OperandFacts, amax: float | None) -> OperandFa
 
 def choose_path(products: ProductFacts, accumulator: Accumulator) -> PathChoice:
     """Pick the fastest path whose conditions hold; reasons say what did not."""
+    if accumulator.method is AccumulationMethod.INTEGER and accumulator.product is None:
+        return choose_integer_path(products, accumulator)
     obstacle = _definition_only(products, accumulator)
     if obstacle:
         return PathChoice(PathName.DEFINITION, (obstacle,))
     inner, outer = accumulator.inner, accumulator.outer
     assert isinstance(inner, FloatFormat)
     assert isinstance(outer, FloatFormat)
+    if accumulator.method is AccumulationMethod.TREE:
+        return _tree(_sequential(products, accumulator, inner, outer), inner, products)
+    fused = accumulator.pair is PairRule.FUSED and accumulator.pair_size > 1
+    if fused or accumulator.method is not AccumulationMethod.SEQUENTIAL:
+        return choose_chunk_path(products, accumulator, inner, outer)
+    return _sequential(products, accumulator, inner, outer)
+
+
+def _sequential(
+    products: ProductFacts, accumulator: Accumulator, inner: FloatFormat, outer: FloatFormat
+) -> PathChoice:
+    """Pick the path of one rounded addition after the other."""
     roundings = {accumulator.rounding, accumulator.resolved_outer_rounding}
     if roundings == {Rounding.STOCHASTIC}:
         return _stochastic(products, accumulator, inner, outer)
     plain = roundings == {Rounding.NEAREST_EVEN} and not accumulator.saturate
-    if plain and _is_float32(inner) and _is_float32(outer):
+    if plain and products.narrow and is_float32(inner) and is_float32(outer):
         reason = "both accumulators are float32: one fused multiply-add rounds as they do"
-        unused = rules.Ordered32(np.float32(0.0))
-        return PathChoice(PathName.ORDERED, (reason,), unused, unused)
+        return PathChoice(PathName.ORDERED, (reason,), _ORDERED, _ORDERED)
+    if roundings == {Rounding.NEAREST_EVEN} and is_float32(inner):
+        choice = _mixed(products, accumulator, outer)
+        if choice is not None:
+            return choice
     obstacle = _no_carrier32(products, accumulator, inner, outer)
     if not obstacle and roundings == {Rounding.NEAREST_EVEN}:
         return _nearest_even(products, accumulator, inner, outer)
@@ -201,46 +147,54 @@ def choose_path(products: ProductFacts, accumulator: Accumulator) -> PathChoice:
     return _general(accumulator, inner, outer, obstacle)
 
 
+def _mixed(
+    products: ProductFacts, accumulator: Accumulator, outer: FloatFormat
+) -> PathChoice | None:
+    """Return the kernel of float32 chunks in a narrower outer accumulator, if it may run.
+
+    No sum may leave float32, nor a constant that rounds one; a sum in float32 with a
+    sticky last bit may then be rounded again to 22 bits or fewer.
+    """
+    reach = 4.0 * products.k * products.largest
+    scale = 2.0 ** (FLOAT32_BITS - outer.precision + 2)
+    if not (products.narrow and products.finite):
+        return None
+    if not (outer.has_subnormals and outer.signed_zero):
+        return None
+    if outer.precision > FLOAT32_BITS - 2 or quantum_exponent(outer) < FLOAT32_MIN_EXPONENT:
+        return None
+    if (reach + outer.max_finite) * scale >= FLOAT32_LIMIT:
+        return None
+    safe = reach <= outer.max_finite
+    return PathChoice(
+        PathName.MIXED,
+        ("float32 holds every sum of a chunk", "an odd last bit keeps sums over chunks exact"),
+        _ORDERED,
+        rules.Odd32(grid32(outer), bound_of(outer, accumulator, safe)),
+    )
+
+
+def _tree(choice: PathChoice, inner: FloatFormat, products: ProductFacts) -> PathChoice:
+    """Return the kernel of a tree that adds by the rule of a sequence.
+
+    A path through a tree is short, so sums grow less than (d) allows if p >= 8.
+    """
+    if choice.is_stochastic:
+        return PathChoice(PathName.DEFINITION, ("a stochastic tree has no kernel",))
+    rounds = isinstance(choice.inner, rules.Rule32 | rules.Nearest64 | rules.Threshold64)
+    if not rounds or inner.precision < TREE_MIN_PRECISION or not products.finite:
+        return PathChoice(PathName.DEFINITION, ("a tree of these sums has no kernel",))
+    return PathChoice(PathName.TREE, choice.reasons, rules.TreeSum(choice.inner), choice.outer)
+
+
 def _definition_only(products: ProductFacts, accumulator: Accumulator) -> str:
     """Return why only the definition can compute this, or nothing."""
-    if accumulator.method is not AccumulationMethod.SEQUENTIAL:
-        return f"method {accumulator.method} has no kernel"
-    if accumulator.pair is PairRule.FUSED and accumulator.pair_size > 1:
-        return "fused products have no kernel"
     for fmt in (accumulator.inner, accumulator.outer):
         if not isinstance(fmt, FloatFormat) or not fmt.signed or not fmt.has_zero:
             return f"{fmt.name} is not a signed float format"
-    if accumulator.product is not None and not _holds(accumulator.product, products):
+    if accumulator.product is not None and not holds(accumulator.product, products):
         return f"products are rounded to {accumulator.product.name} first"
     return ""
-
-
-def _holds(fmt: NumberFormat, products: ProductFacts) -> bool:
-    """Return whether every product is a finite member of `fmt` already."""
-    return (
-        isinstance(fmt, FloatFormat)
-        and fmt.signed
-        and fmt.signed_zero
-        and fmt.has_subnormals
-        and products.finite
-        and products.significant_bits <= fmt.precision
-        and products.lsb_exponent >= _quantum_exponent(fmt)
-        and products.largest <= fmt.max_finite
-    )
-
-
-def _is_float32(fmt: FloatFormat) -> bool:
-    """Return whether `fmt` is IEEE binary32 under another or its own name."""
-    return (fmt.exponent_bits, fmt.mantissa_bits, fmt.bias) == (8, 23, 127) and (
-        fmt.specials is Specials.IEEE
-        and fmt.subnormals is Subnormals.GRADUAL
-        and fmt.signed_zero
-        and fmt.overflow is Overflow.TO_INFINITY
-    )
-
-
-def _quantum_exponent(fmt: FloatFormat) -> int:
-    return fmt.emin - fmt.mantissa_bits
 
 
 def _no_carrier32(
@@ -261,7 +215,7 @@ def _no_carrier32(
         return "(a) products leave the range of float32"
     if reach * scale >= FLOAT32_LIMIT:
         return "the rounding constants would leave the range of float32"
-    if _quantum_exponent(inner) < _quantum_exponent(outer):
+    if quantum_exponent(inner) < quantum_exponent(outer):
         return "chunk sums can underflow in the outer accumulator"
     return ""
 
@@ -272,16 +226,6 @@ def _overflow_impossible(products: ProductFacts, inner: FloatFormat, outer: Floa
     return reach <= min(inner.max_finite, outer.max_finite)
 
 
-def _bound(fmt: FloatFormat, accumulator: Accumulator, safe: bool) -> rules.Bound:
-    """Return what happens to a sum beyond the largest number."""
-    if safe:
-        return rules.Unbounded(np.float32(0.0))
-    clamps = fmt.overflow is Overflow.SATURATE or not (fmt.has_infinity or fmt.has_nan)
-    if accumulator.saturate or clamps:
-        return rules.Clamped(np.float32(fmt.max_finite))
-    return rules.Poisoned(np.float32(fmt.max_finite))
-
-
 def _nearest_even(
     products: ProductFacts, accumulator: Accumulator, inner: FloatFormat, outer: FloatFormat
 ) -> PathChoice:
@@ -290,9 +234,9 @@ def _nearest_even(
     reasons = ["(a) and (b) hold"]
     reasons.append("(d) holds" if safe else "(d) fails: a sum could overflow")
     gradual = inner.has_subnormals and outer.has_subnormals
-    floor = max(_smallest_exponent(inner), _smallest_exponent(outer))
-    inner_bound = _bound(inner, accumulator, safe)
-    outer_bound = _bound(outer, accumulator, safe)
+    floor = max(smallest_exponent(inner), smallest_exponent(outer))
+    inner_bound = bound_of(inner, accumulator, safe)
+    outer_bound = bound_of(outer, accumulator, safe)
     if products.lsb_exponent >= floor:
         name = PathName.FAST if safe else PathName.BOUNDED
         reasons.append("(c) holds")
@@ -313,13 +257,6 @@ def _nearest_even(
     )
 
 
-def _smallest_exponent(fmt: FloatFormat) -> int:
-    """Return e such that multiples of 2**e never underflow: they need no rounding near zero."""
-    if fmt.has_subnormals:
-        return _quantum_exponent(fmt)
-    return math.ceil(math.log2(fmt.min_positive))
-
-
 def _away(
     products: ProductFacts, accumulator: Accumulator, inner: FloatFormat, outer: FloatFormat
 ) -> PathChoice | None:
@@ -331,7 +268,7 @@ def _away(
     for fmt in (inner, outer):
         cut = FLOAT32_BITS - fmt.precision
         half_ulp, keep = np.int32(1 << (cut - 1)), np.int32(-(1 << cut))
-        if products.lsb_exponent >= _smallest_exponent(fmt):
+        if products.lsb_exponent >= smallest_exponent(fmt):
             roundings.append(rules.Away(half_ulp, keep))
         elif fmt.has_subnormals:
             return None
@@ -343,8 +280,8 @@ def _away(
     return PathChoice(
         PathName.AWAY,
         reasons,
-        rules.Rule32(roundings[0], _bound(inner, accumulator, safe)),
-        rules.Rule32(roundings[1], _bound(outer, accumulator, safe)),
+        rules.Rule32(roundings[0], bound_of(inner, accumulator, safe)),
+        rules.Rule32(roundings[1], bound_of(outer, accumulator, safe)),
     )
 
 
@@ -371,12 +308,12 @@ def _stochastic(
     is exact in float64 (its range fits 53 bits) and neither underflows nor overflows.
     """
     chunk = accumulator.chunk_length(products.k)
-    reach = _stochastic_reach(products.largest, min(chunk, products.k), inner)
-    reach = _stochastic_reach(reach, -(-products.k // chunk), outer)
+    reach = stochastic_reach(products.largest, min(chunk, products.k), inner)
+    reach = stochastic_reach(reach, -(-products.k // chunk), outer)
     obstacle = ""
     if not products.finite:
         obstacle = "an operand is not finite"
-    elif products.lsb_exponent < max(_smallest_exponent(inner), _smallest_exponent(outer)):
+    elif products.lsb_exponent < max(smallest_exponent(inner), smallest_exponent(outer)):
         obstacle = "(c) fails: a product is finer than the smallest step"
     elif reach > min(inner.max_finite, outer.max_finite):
         obstacle = "(d) fails: a sum could overflow"
@@ -387,9 +324,3 @@ def _stochastic(
     names = ("(c) and (d) hold", "every sum is exact in float64 before it is rounded")
     rule_in, rule_out = (stochastic64(f, accumulator.random_bits) for f in (inner, outer))
     return PathChoice(PathName.STOCHASTIC, names, rule_in, rule_out)
-
-
-def _stochastic_reach(largest: float, count: int, fmt: FloatFormat) -> float:
-    """Bound the magnitude of a sum of `count` terms under stochastic rounding."""
-    growth = count * math.log2(1.0 + 2.0 ** (1 - fmt.precision))
-    return math.inf if growth > FLOAT64_BITS else count * largest * 2.0**growth * 1.001

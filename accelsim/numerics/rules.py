@@ -143,7 +143,61 @@ class StochasticThreshold64(NamedTuple):
     mask: np.int64
 
 
+class ClampedInteger(NamedTuple):
+    """Integers that float64 holds exactly, saturated after every addition."""
+
+    low: np.float64
+    high: np.float64
+
+
+class Odd32(NamedTuple):
+    """Sums of any float32 numbers, rounded to odd and then as the rule says.
+
+    For an outer accumulator with at most 22 bits over float32 sums of chunks.
+    """
+
+    rounding: Any
+    bound: Any
+
+
+class GroupedSum(NamedTuple):
+    """`size` products at a time are added exactly to the sum of a chunk, then it is rounded."""
+
+    rounding: Any
+    size: np.int64
+
+
+class AlignedSum(NamedTuple):
+    """As `GroupedSum`, with all terms cut off below a fraction bit of the largest."""
+
+    rounding: Any
+    size: np.int64
+    #: 2**fraction_bits, and its reciprocal.
+    scale: np.float64
+    spacing: np.float64
+
+
+class TreeSum(NamedTuple):
+    """Neighbours are added pairwise, level by level, each node rounded."""
+
+    rounding: Any
+
+
 #: Every rule that a kernel can be compiled for.
-Rule = Rule32 | Ordered32 | Nearest64 | Threshold64 | Stochastic64 | StochasticThreshold64
+Rule = (
+    Rule32
+    | Ordered32
+    | Odd32
+    | Nearest64
+    | Threshold64
+    | Stochastic64
+    | StochasticThreshold64
+    | ClampedInteger
+    | GroupedSum
+    | AlignedSum
+    | TreeSum
+)
+#: The rules that say how a whole chunk is summed.
+ChunkRule = GroupedSum | AlignedSum | TreeSum
 #: What may follow the rounding of a float32 rule.
 Bound = Unbounded | Clamped | Poisoned

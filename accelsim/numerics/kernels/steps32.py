@@ -21,6 +21,9 @@ from accelsim.numerics.kernels.vector import (
     as_float,
     as_integer,
     bit_and,
+    bit_xor,
+    copy_sign,
+    different,
     fused_multiply_add,
     greater,
     less,
@@ -36,6 +39,7 @@ from accelsim.numerics.rules import (
     AwayFlushed,
     Clamped,
     Grid,
+    Odd32,
     Ordered32,
     Poisoned,
     Rule32,
@@ -63,6 +67,24 @@ def _rule32(rule: Any, a: Any, b: Any, total: Any) -> Any:
 
 def _ordered32(rule: Any, a: Any, b: Any, total: Any) -> Any:
     return fused_multiply_add(a, b, total)
+
+
+def _odd32(rule: Any, a: Any, b: Any, total: Any) -> Any:
+    # Knuth's TwoSum; a sum that is not exact gets an odd last bit, toward its error.
+    p = multiply(a, b)
+    s = add(total, p)
+    p_part = subtract(s, total)
+    error = add(subtract(total, subtract(s, p_part)), subtract(p, p_part))
+    bits = as_integer(s)
+    zero = splat(np.int32(0))
+    one = splat(np.int32(1))
+    outward = less(bit_xor(as_integer(error), bits), zero)
+    moved = add(bits, select(outward, splat(np.int32(-1)), one))
+    even = less(bit_and(bits, one), one)
+    inexact = different(error, splat(np.float32(0.0)))
+    odd = as_float(select(inexact, select(even, moved, bits), bits))
+    # Here, unlike in the other rules, a sum can underflow: to a zero of its sign.
+    return bounded(rule.bound, copy_sign(rounded(rule.rounding, odd), odd))
 
 
 def _split(rounding: Any, x: Any) -> Any:
@@ -105,7 +127,11 @@ def _poisoned(bound: Any, x: Any) -> Any:
 
 
 #: The code of each type of rule.
-STEPS_32: dict[type, Callable[..., Any]] = {Rule32: _rule32, Ordered32: _ordered32}
+STEPS_32: dict[type, Callable[..., Any]] = {
+    Rule32: _rule32,
+    Ordered32: _ordered32,
+    Odd32: _odd32,
+}
 _ROUNDINGS = {Split: _split, Grid: _grid, Away: _away, AwayFlushed: _away_flushed}
 _BOUNDS = {Unbounded: _unbounded, Clamped: _clamped, Poisoned: _poisoned}
 

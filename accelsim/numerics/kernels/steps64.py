@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numba.extending import overload
 
 from accelsim.numerics.kernels.compile import inlined
 from accelsim.numerics.kernels.vector import (
@@ -25,11 +26,12 @@ from accelsim.numerics.kernels.vector import (
     less,
     magnitude,
     multiply,
+    multiply_add,
     select,
     splat,
     subtract,
 )
-from accelsim.numerics.rules import Nearest64, Threshold64
+from accelsim.numerics.rules import ClampedInteger, Nearest64, Threshold64
 
 
 @inlined
@@ -75,11 +77,20 @@ def fit(base: Any, x: Any, size: Any) -> Any:
     return as_float(select(is_zero, bit_and(bits, splat(base.keeps_negative_zero)), bits))
 
 
-def _nearest64(rule: Any, a: Any, b: Any, total: Any) -> Any:
-    x = odd_add(a, b, total)
+def round_exactly(rule: Any, x: Any) -> Any:
+    """Return a sum that is exact, or rounded to odd, rounded by `rule`; in compiled code only."""
+    raise NotImplementedError
+
+
+@inlined
+def _round_nearest(rule: Any, x: Any) -> Any:
     magic = magic_of(rule, x)
     size = magnitude(x)
     return fit(rule, x, subtract(add(size, magic), magic))
+
+
+def _nearest64(rule: Any, a: Any, b: Any, total: Any) -> Any:
+    return _round_nearest(rule, odd_add(a, b, total))
 
 
 @inlined
@@ -100,12 +111,42 @@ def round_from(rule: Any, x: Any, threshold: Any) -> Any:
     return fit(rule.base, x, grown)
 
 
-def _threshold64(rule: Any, a: Any, b: Any, total: Any) -> Any:
-    x = odd_add(a, b, total)
+@inlined
+def _round_by_threshold(rule: Any, x: Any) -> Any:
     negative = less(x, splat(np.float64(0.0)))
     bars = select(negative, splat(rule.threshold_negative), splat(rule.threshold_positive))
     return round_from(rule, x, bars)
 
 
+def _threshold64(rule: Any, a: Any, b: Any, total: Any) -> Any:
+    return _round_by_threshold(rule, odd_add(a, b, total))
+
+
+def _clamped_integer(rule: Any, a: Any, b: Any, total: Any) -> Any:
+    x = multiply_add(a, b, total)
+    x = select(less(x, splat(rule.high)), x, splat(rule.high))
+    return select(greater(x, splat(rule.low)), x, splat(rule.low))
+
+
 #: The code of each type of rule.
-STEPS_64: dict[type, Callable[..., Any]] = {Nearest64: _nearest64, Threshold64: _threshold64}
+STEPS_64: dict[type, Callable[..., Any]] = {
+    Nearest64: _nearest64,
+    Threshold64: _threshold64,
+    ClampedInteger: _clamped_integer,
+}
+
+
+def _exactly_nearest(rule: Any, x: Any) -> Any:
+    return _round_nearest(rule, x)
+
+
+def _exactly_by_threshold(rule: Any, x: Any) -> Any:
+    return _round_by_threshold(rule, x)
+
+
+_EXACT_ROUNDINGS = {Nearest64: _exactly_nearest, Threshold64: _exactly_by_threshold}
+
+
+@overload(round_exactly)
+def _choose_rounding(rule: Any, x: Any) -> Any:
+    return _EXACT_ROUNDINGS.get(rule.instance_class)

@@ -185,6 +185,8 @@ multiply_add = _llvm_function("fmuladd", 3)
 fused_multiply_add = _llvm_function("fma", 3)
 #: |x|.
 magnitude = _llvm_function("fabs", 1)
+#: x without its fraction.
+truncate = _llvm_function("trunc", 1)
 #: |x| with the sign of y.
 copy_sign = _llvm_function("copysign", 2)
 #: Rotate every lane of the first operand left; give it twice, then the distance.
