@@ -82,6 +82,12 @@ class TestTrain:
         weights = load_weights(folder / "final.safetensors", load_workload(network).parameters)
         assert weights.arrays["fc1.weight"].shape == (16, 64)
         assert np.any(weights.arrays["fc2.bias"] != 0)
+        # Going on needs no --force, starting anew does.
+        first = (folder / "result.json").read_bytes()
+        again = ("train", network, *QUICK, "--epochs", 2, "-o", folder)
+        assert cli(*again).code == EXIT_INPUT
+        assert cli(*again, "--resume").code == 0
+        assert (folder / "result.json").read_bytes() == first
 
     def test_the_price_is_that_of_a_step_times_the_steps(self, cli: Run, network: Path) -> None:
         outcome = cli("train", network, *QUICK, "--epochs", 3, "--json")
@@ -146,17 +152,6 @@ class TestTrain:
         shorter = cli("train", network, *QUICK, "--epochs", 2, "-o", killed, "--resume")
         assert shorter.code == EXIT_INPUT
         assert "these differ: epochs." in shorter.err
-
-    def test_resuming_needs_no_force_and_starting_anew_does(
-        self, cli: Run, network: Path, tmp_path: Path
-    ) -> None:
-        folder = tmp_path / "out"
-        assert cli("train", network, *QUICK, "-o", folder).code == 0
-        first = (folder / "result.json").read_bytes()
-        assert cli("train", network, *QUICK, "-o", folder).code == EXIT_INPUT
-        assert cli("train", network, *QUICK, "-o", folder, "--resume").code == 0
-        assert cli("train", network, *QUICK, "-o", folder, "--force").code == 0
-        assert (folder / "result.json").read_bytes() == first
 
 
 @pytest.mark.parametrize(
