@@ -9,6 +9,7 @@ import click
 
 from accelsim.cli.console import print_json, print_tables, progress
 from accelsim.cli.study_training import training
+from accelsim.cli.study_validation import validation
 from accelsim.errors import ConfigError, Problem
 
 _OUTPUT = click.option(
@@ -31,6 +32,7 @@ def study() -> None:
 
 
 study.add_command(training)
+study.add_command(validation)
 
 
 @study.command("accumulation")
