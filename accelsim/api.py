@@ -157,7 +157,14 @@ def compare(
     results = []
     for job in jobs:
         chip = hold_equal(job.chip, base, Hold(hold), table=table)
-        results.append(_run_job(replace(job, chip=chip), on_progress or _silent))
+        result = _run_job(replace(job, chip=chip), on_progress or _silent)
+        if chip.mac_array.cols != job.chip.mac_array.cols:
+            text = (
+                f"{chip.name} has {chip.mac_array.cols} columns here instead of"
+                f" {job.chip.mac_array.cols}, to hold {Hold(hold).value} equal."
+            )
+            result = replace(result, warnings=(*result.warnings, text))
+        results.append(result)
     return compare_results(results, baseline=base.name, held=Hold(hold).value)
 
 

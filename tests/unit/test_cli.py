@@ -6,6 +6,7 @@ import csv
 import gzip
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -317,6 +318,13 @@ class TestCompare:
     def test_says_what_was_held_equal(self, cli: Run) -> None:
         outcome = cli("compare", "tiny", "--archs", "fp16,fp32", "--hold", "area", *QUICK)
         assert "held equal: area" in outcome.out
+
+    def test_says_which_arrays_were_resized(self, cli: Run) -> None:
+        outcome = cli("compare", "tiny", "--archs", "fp16,fp16_iso_area", *QUICK)
+        assert re.search(
+            r"fp16_iso_area has 32 columns here instead of \d+, to hold pe_count equal", outcome.err
+        )
+        assert "warning: fp16 has" not in outcome.err
 
     def test_unknown_baseline(self, cli: Run) -> None:
         refused(cli("compare", "tiny", "--archs", "fp16", "--baseline", "fp8", *QUICK), "fp8")
