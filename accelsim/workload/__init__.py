@@ -1,5 +1,6 @@
 """Workload: what is computed."""
 
+from accelsim.workload.error_view import ErrorView
 from accelsim.workload.graph import Graph, Node
 from accelsim.workload.layers import (
     Add,
@@ -15,9 +16,11 @@ from accelsim.workload.layers import (
     ReLU,
     Softmax,
 )
+from accelsim.workload.loss import Loss
 from accelsim.workload.lowering import lower
 from accelsim.workload.network import InputKind, InputSpec, Workload, load_workload
 from accelsim.workload.ops import Gemm, Op, Operand, Phase, Role, TensorInfo, VectorOp
+from accelsim.workload.optimizer import Optimizer
 from accelsim.workload.parameters import (
     Initial,
     ParameterSpec,
@@ -25,7 +28,9 @@ from accelsim.workload.parameters import (
     TraceParameter,
     prepare_parameter,
 )
+from accelsim.workload.settings import seeded_inputs, step_settings
 from accelsim.workload.trace import Trace, load_trace
+from accelsim.workload.transposed_view import TransposedView
 from accelsim.workload.vector_functions import VECTOR_FUNCTIONS, VectorFunction
 from accelsim.workload.views import ConvolutionView, MatrixView, View
 
@@ -37,6 +42,7 @@ __all__ = [
     "Constant",
     "Conv2d",
     "ConvolutionView",
+    "ErrorView",
     "Flatten",
     "Gemm",
     "GlobalAvgPool",
@@ -46,11 +52,13 @@ __all__ = [
     "InputSpec",
     "Layer",
     "Linear",
+    "Loss",
     "MatrixView",
     "MaxPool2d",
     "Node",
     "Op",
     "Operand",
+    "Optimizer",
     "ParameterSpec",
     "Phase",
     "Preparation",
@@ -60,6 +68,7 @@ __all__ = [
     "TensorInfo",
     "Trace",
     "TraceParameter",
+    "TransposedView",
     "VectorFunction",
     "VectorOp",
     "View",
@@ -68,4 +77,6 @@ __all__ = [
     "load_workload",
     "lower",
     "prepare_parameter",
+    "seeded_inputs",
+    "step_settings",
 ]
