@@ -1,7 +1,7 @@
 """The timeline as a Chrome/Perfetto trace: one track per hardware unit.
 
 One cycle is shown as one microsecond, and the trace's metadata says so. The
-slices of a track never overlap. Counter tracks show the DRAM traffic.
+slices of a track never overlap. A counter track shows the bytes per cycle of DRAM.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from accelsim.results import RunResult
+from accelsim.timing import Unit
 
 
 def trace_events(intervals: Iterable[Any]) -> Iterator[dict[str, Any]]:
@@ -33,6 +34,21 @@ def trace_events(intervals: Iterable[Any]) -> Iterator[dict[str, Any]]:
             "ts": interval.start,
             "dur": interval.end - interval.start,
             "args": {"bytes": interval.bytes} if interval.bytes else {},
+        }
+        if interval.unit == Unit.DRAM:
+            yield from _bandwidth(interval)
+
+
+def _bandwidth(interval: Any) -> Iterator[dict[str, Any]]:
+    """Yield the steps of the DRAM counter: up at the start of an interval, down at its end."""
+    rate = interval.bytes / max(1, interval.end - interval.start)
+    for cycle, value in ((interval.start, rate), (interval.end, 0)):
+        yield {
+            "name": "DRAM bytes per cycle",
+            "ph": "C",
+            "pid": interval.core + 2,
+            "ts": cycle,
+            "args": {"bytes": value},
         }
 
 
