@@ -17,6 +17,7 @@ from accelsim.report.run_folder import prepare_folder
 from accelsim.report.tables import plain_table
 from accelsim.training import TrainingResult
 from accelsim.training.checkpoint import CHECKPOINT
+from accelsim.training.result import HISTORY, history_csv
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -55,10 +56,10 @@ def trainings_document(results: Sequence[TrainingResult]) -> dict[str, Any]:
 def trainings_csv(results: Sequence[TrainingResult]) -> str:
     """Return the history of one training, or of several with the recipe in front."""
     if len(results) == 1:
-        return results[0].history_csv()
+        return history_csv(results[0].history)
     lines: list[str] = []
     for result in results:
-        head, *rows = result.history_csv().splitlines()
+        head, *rows = history_csv(result.history).splitlines()
         lines += [] if lines else [f"recipe,{head}"]
         lines += [f"{result.recipe},{row}" for row in rows]
     return "\n".join(lines) + "\n"
@@ -157,7 +158,7 @@ def html_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def _write_reports(results: Sequence[TrainingResult], folder: Path) -> None:
     document = json.dumps(trainings_document(results), indent=1, allow_nan=False)
     atomic_write(folder / "result.json", document + "\n")
-    atomic_write(folder / "history.csv", trainings_csv(results))
+    atomic_write(folder / HISTORY, trainings_csv(results))
     curves = loss_curves(results)
     atomic_write(folder / "loss.svg", curves)
     atomic_write(folder / "report.html", training_page(results, curves))

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim._version import __version__
+from accelsim.files import atomic_write
 from accelsim.training.checkpoint import load_checkpoint, save_checkpoint
-from accelsim.training.result import TrainingResult
+from accelsim.training.result import HISTORY, TrainingResult, history_csv
 from accelsim.training.settings import learning_rate_at
 from accelsim.training.state import TrainingState
 from accelsim.training.step import accuracy, advance, first_state, trained_parameters
@@ -46,7 +47,7 @@ def train_task(
     ----------
     task : Task
     folder : Path, optional
-        Gets the checkpoints; none are written where it is None.
+        Gets the checkpoints, and ``history.csv`` with each; none where it is None.
     resume : bool
         Go on from the checkpoint in `folder`, if there is one.
     threads : int
@@ -54,7 +55,8 @@ def train_task(
     on_progress : callable, optional
         Called with a line of text after every step.
     checkpoint_seconds : float
-        Least time between two checkpoints; one is written at each end of an epoch, too.
+        Least time between two checkpoints; one is written at each end of an epoch and
+        when the user interrupts, too.
 
     Returns
     -------
@@ -73,18 +75,27 @@ def train_task(
     state = load_checkpoint(folder, identity) if folder is not None and resume else None
     state = state or first_state(task, programs)
     saved_at = time.monotonic()
-    while state.step < task.steps and state.diverged_at is None:
-        state = _one_step(task, programs, state, threads)
-        if on_progress is not None:
-            on_progress(progress_line(task, state))
-        is_epoch = state.step % task.steps_per_epoch == 0
-        is_due = is_epoch or time.monotonic() - saved_at >= checkpoint_seconds
-        if folder is not None and is_due:
-            save_checkpoint(folder, state, identity)
-            saved_at = time.monotonic()
+    try:
+        while state.step < task.steps and state.diverged_at is None:
+            state = _one_step(task, programs, state, threads)
+            if on_progress is not None:
+                on_progress(progress_line(task, state))
+            is_epoch = state.step % task.steps_per_epoch == 0
+            if is_epoch or time.monotonic() - saved_at >= checkpoint_seconds:
+                _save(folder, state, identity)
+                saved_at = time.monotonic()
+    except KeyboardInterrupt:
+        _save(folder, state, identity)  # the last step that was finished
+        raise
+    _save(folder, state, identity)
+    return _result(task, programs, state, identity)
+
+
+def _save(folder: Path | None, state: TrainingState, identity: Mapping[str, Any]) -> None:
+    """Write the checkpoint, and the history for whoever watches."""
     if folder is not None:
         save_checkpoint(folder, state, identity)
-    return _result(task, programs, state, identity)
+        atomic_write(folder / HISTORY, history_csv(state.history))
 
 
 def _one_step(task: Task, programs: Programs, state: TrainingState, threads: int) -> TrainingState:

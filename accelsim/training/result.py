@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from accelsim.training.state import HistoryRow
 
 TRAINING_SCHEMA = "accelsim.training/1"
-#: Columns of ``history.csv``.
+#: The history of a training as a table, and its columns.
+HISTORY = "history.csv"
 HISTORY_COLUMNS = ("epoch", "step", "loss", "train_accuracy", "test_accuracy")
 
 
@@ -138,13 +139,14 @@ class TrainingResult:
             "history": [_without_nan(asdict(row)) for row in self.history],
         }
 
-    def history_csv(self) -> str:
-        """Return ``history.csv``: one line a row; an accuracy that was not measured is empty."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(HISTORY_COLUMNS)
-        writer.writerows([getattr(row, name) for name in HISTORY_COLUMNS] for row in self.history)
-        return text.getvalue()
+
+def history_csv(rows: Iterable[HistoryRow]) -> str:
+    """Return ``history.csv``: one line a row; an accuracy that was not measured is empty."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(HISTORY_COLUMNS)
+    writer.writerows([getattr(row, name) for name in HISTORY_COLUMNS] for row in rows)
+    return text.getvalue()
 
 
 def _without_nan(row: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from accelsim.training import step as step_module
 from accelsim.training.batches import batch_at
 from accelsim.training.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
 from accelsim.training.datasets import network_input
+from accelsim.training.result import HISTORY_COLUMNS
 from accelsim.training.step import advance, first_state
 from accelsim.training.task import compile_task
 from accelsim.workload import Workload
@@ -142,6 +143,23 @@ class TestResuming:
         before = (tmp_path / CHECKPOINT).read_bytes()
         # What a kill between writing and renaming leaves: a half under another name.
         (tmp_path / f".{CHECKPOINT}.half").write_bytes(before[: len(before) // 2])
+        assert same(train_task(task, folder=tmp_path, resume=True), train_task(task))
+
+    def test_an_interrupt_keeps_the_last_finished_step(
+        self, tasks: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        task = tasks("wang2018")
+
+        def interrupting(line: str) -> None:
+            if "step 5 of" in line:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            train_task(task, folder=tmp_path, on_progress=interrupting)
+        kept = load_checkpoint(tmp_path, task.identity())
+        assert kept is not None
+        assert kept.step == 5
+        assert (tmp_path / "history.csv").read_text() == ",".join(HISTORY_COLUMNS) + "\n"
         assert same(train_task(task, folder=tmp_path, resume=True), train_task(task))
 
     def test_a_finished_training_does_no_further_step(
