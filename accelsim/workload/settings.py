@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ Settings = dict[str, NDArray[np.float64]]
 #: Stream of random numbers for labels, apart from those of inputs and weights.
 _LABEL_STREAM = 0x6C6162656C
 #: Learning rate of a step that nobody sets, for stochastic gradient descent and for Adam.
-_LEARNING_RATES = {Optimizer.SGD: 0.01, Optimizer.ADAM: 0.001}
+_LEARNING_RATES = MappingProxyType({Optimizer.SGD: 0.01, Optimizer.ADAM: 0.001})
 
 
 def step_settings(
