@@ -51,6 +51,11 @@ _FIGURE = click.option(
     help="Draw the number line to a .svg, .pdf or .png file.",
 )
 _FORCE = click.option("--force", is_flag=True, help="Overwrite the file.")
+_OP_OR_ALL = click.option("--op", metavar="NAME", help="One op of the trace [all].")
+_FIGURE = click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.svg",
+    help="Draw a Gantt figure.",
+)  # fmt: skip
 
 _show_command("arch", "Print a chip with every default filled in.", _SET)
 _show_command("workload", "Print a network layer by layer.", _SET)
@@ -62,6 +67,10 @@ _show_command(
     _FORCE,
 )
 _show_command("trace", "Print the ops that a network lowers to.", _ARCH, _RECIPE, _BATCH, _SET)
+_show_command(
+    "timeline", "Print when every unit is busy; draw it with -o.",
+    _ARCH, _RECIPE, _BATCH, _OP_OR_ALL, _FIGURE, _SET,
+)  # fmt: skip
 _show_command(
     "schedule", "Print the loop nest and the order of additions.", _ARCH, _RECIPE, _BATCH, _OP, _SET
 )

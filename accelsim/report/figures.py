@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from accelsim.explore.sweep import SweepResult
 from accelsim.files import atomic_write
 from accelsim.report.palette import OKABE_ITO, colors
 from accelsim.results import Comparison
+from accelsim.timing import Interval
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -70,6 +72,21 @@ def write_comparison_figure(comparison: Comparison, path: Path) -> None:
         axes.set_xticks(range(len(names)), names, rotation=60, ha="right", fontsize=7)
     figure.legend(*energy.get_legend_handles_labels(), loc="outside lower center", ncols=8)
     figure.suptitle(f"held equal: {comparison.held}")
+    save_figure(figure, path)
+
+
+def write_gantt_figure(intervals: Sequence[Interval], path: Path, *, title: str) -> None:
+    """Draw when every unit of every core was busy, one lane each, the chip's at the top."""
+    lanes = sorted({(one.core, one.unit.value) for one in intervals}, reverse=True)
+    figure = new_figure(width=10.0, height=1.2 + 0.3 * len(lanes))
+    axes = figure.subplots()
+    shades = colors(unit for _, unit in lanes)
+    for at, (core, unit) in enumerate(lanes):
+        bars = [(o.start, o.end - o.start) for o in intervals if (o.core, o.unit) == (core, unit)]
+        axes.broken_barh(bars, (at - 0.4, 0.8), color=shades[unit], linewidth=0)
+    names = [f"{'chip' if core < 0 else f'core {core}'} {unit}" for core, unit in lanes]
+    axes.set_yticks(range(len(lanes)), [name.replace("_", " ") for name in names], fontsize=8)
+    axes.set(xlabel="cycle", title=title)
     save_figure(figure, path)
 
 

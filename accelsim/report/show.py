@@ -16,10 +16,12 @@ from accelsim.formats import TensorFormat
 from accelsim.numerics import explain_path
 from accelsim.numerics.reduction import in_chunks_of
 from accelsim.precision import Recipe, get_recipe
+from accelsim.report.figures import write_gantt_figure
 from accelsim.report.format_page import find_format, format_page
 from accelsim.report.number_line import write_number_line
 from accelsim.report.tables import plain_table
-from accelsim.schedule import Schedule, describe, make_schedule
+from accelsim.schedule import Schedule, describe, make_schedule, make_schedules
+from accelsim.timing import simulate
 from accelsim.workload import Gemm, Op, Trace, Workload, load_workload, lower
 
 if TYPE_CHECKING:
@@ -80,6 +82,34 @@ def schedule(
         raise UnknownNameError("GEMM of the trace", name, by_name)
     plan = make_schedule(by_name[name], chip)
     yield "\n".join((*describe(plan), _arithmetic(plan)))
+
+
+def timeline(
+    name_or_path: str,
+    *,
+    arch: str,
+    recipe: str | None,
+    batch: int,
+    op: str | None,
+    output: Path | None = None,
+    overrides: Sequence[str] = (),
+) -> Page:
+    """Print when every unit is busy with the ops, or with one; draw it where asked."""
+    lowered, chip = _lowered(name_or_path, arch, recipe, batch, overrides)
+    found = simulate(lowered, chip, make_schedules(lowered.ops, chip))
+    if op is not None and op not in {one.name for one in lowered.ops}:
+        raise UnknownNameError("op of the trace", op, [one.name for one in lowered.ops])
+    intervals = [one for one in found.intervals() if op is None or one.op == op]
+    rows = [
+        (one.op, "chip" if one.core < 0 else str(one.core), one.unit.value, f"{one.start:,}",
+         f"{one.end:,}", f"{one.bytes:,}" if one.bytes else "")
+        for one in intervals
+    ]  # fmt: skip
+    title = f"{lowered.workload} on {chip.name}"
+    yield plain_table(title, ("op", "core", "unit", "from cycle", "to cycle", "bytes"), rows)
+    yield f"{found.cycles:,} cycles"
+    if output is not None:
+        write_gantt_figure(intervals, output, title=title if op is None else f"{title}: {op}")
 
 
 def format(name_or_path: str, *, output: Path | None = None, force: bool = False) -> Page:
