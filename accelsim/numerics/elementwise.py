@@ -87,7 +87,7 @@ def axpy(
     terms = tuple(_float_array(term) for term in (alpha, x, y))
     shape = np.broadcast_shapes(*(term.shape for term in terms))
     size = int(np.prod(shape, dtype=np.int64))
-    if _can_compile(rule, terms[0], terms[1]) and uses_kernels(size, engine):
+    if size and _can_compile(rule, terms[0], terms[1]) and uses_kernels(size, engine):
         return _by_kernel(rule, terms, shape, key)
     exact = odd_sum_3(*_two_product(terms[0], terms[1]), terms[2].astype(np.float64))
     names = Outputs(np.zeros((), np.int64), np.arange(size).reshape(shape))

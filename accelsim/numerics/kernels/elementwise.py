@@ -17,15 +17,15 @@ from accelsim.numerics.kernels.vector import (
     add,
     bit_xor,
     load,
+    load_wide,
     multiply,
     shift_right,
     splat,
-    store,
+    store_narrow,
 )
 
-#: Elements that are widened to float64 at a time, in the first-level cache.
-BLOCK = 1024
-_LANES = 32
+#: Lanes of a float64 vector.
+LANES = 32
 #: The constants as the machine's signed integers.
 _COLUMN_INCREMENT = np.uint64(COLUMN_INCREMENT).astype(np.int64)
 _MIX_1 = np.uint64(MIX_MULTIPLIER_1).astype(np.int64)
@@ -46,39 +46,45 @@ def multiply_add_arrays(
     rule: Any, a: Any, x: Any, y: Any, out: Any, row: Any, width: Any, lane_numbers: Any
 ) -> None:
     """Fill `out` with rounded ``a * x + y``; an operand of size 1 stands for all elements."""
-    wide_a = np.empty(BLOCK, np.float64)
-    wide_x = np.empty(BLOCK, np.float64)
-    wide_y = np.empty(BLOCK, np.float64)
-    result = np.empty(BLOCK, np.float64)
-    _widen(a, 0, min(BLOCK, a.size), wide_a)
-    _widen(x, 0, min(BLOCK, x.size), wide_x)
-    _widen(y, 0, min(BLOCK, y.size), wide_y)
-    word = row_word(row, 0)
-    lanes = load(lane_numbers, 0)
-    for start in range(0, out.size, BLOCK):
-        count = min(BLOCK, out.size - start)
-        if a.size > 1:
-            _widen(a, start, count, wide_a)
-        if x.size > 1:
-            _widen(x, start, count, wide_x)
-        if y.size > 1:
-            _widen(y, start, count, wide_y)
-        for i in range(0, count, _LANES):
-            names = add(lanes, splat(np.int64(start + i)))
-            words = finish(word, column_word(names))
-            r = random_step(rule, load(wide_a, i), load(wide_x, i), load(wide_y, i), words, width)
-            store(result, i, r)
-        for i in range(count):
-            out[start + i] = result[i]
+    rest = out.size % LANES
+    whole = out.size - rest
+    _fill(rule, a, x, y, out, 0, whole, row, width, lane_numbers)
+    if rest:
+        end = np.zeros(LANES, out.dtype)
+        _fill(rule, _end_of(a, whole), _end_of(x, whole), _end_of(y, whole), end,
+              whole, LANES, row, width, lane_numbers)  # fmt: skip
+        for i in range(rest):
+            out[whole + i] = end[i]
 
 
 @compiled
-def _widen(source: Any, start: Any, count: Any, target: Any) -> None:
-    """Copy elements to float64; a single one fills the target, and the end is zeros."""
+def _fill(
+    rule: Any, a: Any, x: Any, y: Any, out: Any, first: Any, count: Any,
+    row: Any, width: Any, lane_numbers: Any,
+) -> None:  # fmt: skip
+    """Fill `count` elements, a multiple of the lanes; they are named from `first` on."""
+    word = row_word(row, 0)
+    names = add(load(lane_numbers, 0), splat(np.int64(first)))
+    all_a = splat(np.float64(a[0]))
+    all_x = splat(np.float64(x[0]))
+    all_y = splat(np.float64(y[0]))
+    for i in range(0, count, LANES):
+        va = load_wide(a, i) if a.size > 1 else all_a
+        vx = load_wide(x, i) if x.size > 1 else all_x
+        vy = load_wide(y, i) if y.size > 1 else all_y
+        words = finish(word, column_word(names))
+        store_narrow(out, i, random_step(rule, va, vx, vy, words, width))
+        names = add(names, splat(np.int64(LANES)))
+
+
+@compiled
+def _end_of(source: Any, start: Any) -> Any:
+    """Return a full vector of elements, the last of them zeros; a single one stays alone."""
     if source.size == 1:
-        target[:] = source[0]
-        return
-    for i in range(count):
-        target[i] = source[start + i]
-    for i in range(count, target.size):
-        target[i] = 0.0
+        end = np.zeros(1, source.dtype)
+        end[0] = source[0]
+        return end
+    end = np.zeros(LANES, source.dtype)
+    for i in range(start, source.size):
+        end[i - start] = source[i]
+    return end

@@ -99,6 +99,41 @@ def store(_typing: Any, array: Any, offset: Any, vector: Any) -> Any:
     return types.void(array, types.intp, vector), generate
 
 
+def _float_pointer(context: Any, builder: Any, array_type: Any, args: Any) -> Any:
+    """Return the address of as many floats of an array as a float64 vector has lanes."""
+    data = context.make_array(array_type)(context, builder, args[0]).data
+    scalar = _SCALARS[_KIND_OF[array_type.dtype]][1]
+    vector_type = ir.VectorType(scalar, _llvm_type("f64").count)
+    return builder.bitcast(builder.gep(data, [args[1]]), vector_type.as_pointer())
+
+
+@_operation
+def load_wide(_typing: Any, array: Any, offset: Any) -> Any:
+    """Read float32 or float64 elements as a float64 vector, from element `offset` on."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = _float_pointer(context, builder, signature.args[0], args)
+        x = builder.load(pointer, align=array.dtype.bitwidth // 8)
+        return x if array.dtype.bitwidth == 64 else builder.fpext(x, _llvm_type("f64"))
+
+    return Vector("f64")(array, types.intp), generate
+
+
+@_operation
+def store_narrow(_typing: Any, array: Any, offset: Any, vector: Any) -> Any:
+    """Write a float64 vector to a float32 or float64 array that holds its values."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = _float_pointer(context, builder, signature.args[0], args)
+        x = args[2]
+        if array.dtype.bitwidth == 32:
+            x = builder.fptrunc(x, pointer.type.pointee)
+        builder.store(x, pointer, align=array.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, vector), generate
+
+
 @_operation
 def splat(_typing: Any, scalar: Any) -> Any:
     """Return a vector with the same number in every lane."""

@@ -80,3 +80,19 @@ def test_shapes_broadcast_and_empty_stays_empty():
 def test_stochastic_rounding_needs_a_key():
     with pytest.raises(ConfigError, match=r"^Stochastic rounding needs a key"):
         axpy(1.0, [1.0], [1.0], FP16, rounding=Rounding.STOCHASTIC)
+
+
+@pytest.mark.parametrize("count", [1, 31, 32, 33, 100])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("rounding", [Rounding.NEAREST_EVEN, Rounding.STOCHASTIC])
+def test_last_elements_of_a_compiled_array_are_named_as_the_others(count, dtype, rounding):
+    """A vector has 32 elements; operands may be scalars, and of either width."""
+    x, y = _operands(count).astype(dtype), _operands(count, seed=1)
+    for terms in ((0.5, x, y), (x, 0.5, y), (x, y.astype(np.float64), 1.0), (y, x, x)):
+        options = {"rounding": rounding, "key": KEY}
+        plain = axpy(*terms, FP16, engine=Engine.NUMPY, **options)
+        assert_same_bits(axpy(*terms, FP16, engine=Engine.NUMBA, **options), plain)
+
+
+def test_an_empty_compiled_array_stays_empty():
+    assert axpy(1.0, 1.0, np.zeros(0), FP16, engine=Engine.NUMBA).shape == (0,)
