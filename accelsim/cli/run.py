@@ -108,9 +108,7 @@ def run(
 @click.command()
 @click.argument("workloads", nargs=-1)
 @click.option("--archs", metavar="A,B,C", help="Chips to compare [fp8_chunk64 and its rivals].")
-@click.option(
-    "--baseline", metavar="NAME", help="Chip that ratios refer to [first of --archs]."
-)
+@click.option("--baseline", metavar="NAME", help="Chip that ratios refer to [first of --archs].")
 @click.option(
     "--hold",
     type=click.Choice(["pe_count", "area", "throughput"]),
