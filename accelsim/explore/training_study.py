@@ -47,7 +47,9 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
         "nearest_update": Variant("wang2018", ("recipe.update.rounding=nearest_even",)),
         "last_layer_fp8": Variant("wang2018", ("recipe.last_layer=null",)),
         "no_loss_scaling": Variant("wang2018", ("recipe.loss_scaling.method=none",)),
-        "wide_accumulator": Variant("wang2018", ("recipe.accumulator.format=fp32",)),
+        "wide_accumulator": Variant(
+            "wang2018", ("recipe.accumulator.inner=fp32", "recipe.accumulator.outer=fp32")
+        ),
         "all_ablations": Variant(
             "wang2018",
             (

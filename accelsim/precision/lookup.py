@@ -61,6 +61,19 @@ def get_recipe(spec: Recipe | str | Path, overrides: Sequence[tuple[str, str]] =
     recipe = spec if isinstance(spec, Recipe) else recipe_registry().get(spec)
     if not overrides:
         return recipe
+    overrides = [pair for key, text in overrides for pair in _both_levels(key, text)]
     text = dump_yaml(recipe.model_dump(mode="json"))
     document = parse_yaml(text, file=f"recipe {recipe.name}")
     return validate(document, Recipe, overrides=overrides, flag=_FLAG)
+
+
+def _both_levels(key: str, text: str) -> tuple[tuple[str, str], ...]:
+    """Return what an override means in a recipe that is written out.
+
+    There an accumulator has an `inner` and an `outer` format, for both of which
+    `format` stands.
+    """
+    stem, _, last = key.rpartition(".")
+    if last == "format" and stem.endswith("accumulator"):
+        return (f"{stem}.inner", text), (f"{stem}.outer", text)
+    return ((key, text),)
