@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -30,9 +31,8 @@ def prepare_folder(folder: Path, *, force: bool) -> None:
             raise OutputError(f"{folder} is a file; -o needs a folder. Name another one.")
         folder.mkdir(parents=True, exist_ok=True)
         occupied = any(folder.iterdir())
-        probe = folder / ".accelsim-probe"
-        probe.write_bytes(b"")
-        probe.unlink()
+        with tempfile.TemporaryFile(dir=folder):
+            pass
     except OSError as error:
         raise OutputError(
             f"{folder} cannot be written to: {error.strerror}. Name another folder."

@@ -12,6 +12,7 @@ import pytest
 
 from accelsim import registry
 from accelsim.errors import PluginError, UnknownNameError
+from accelsim.formats.lookup import tensor_format_registry
 from accelsim.registry import Registry
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
@@ -164,6 +165,7 @@ def test_a_plugin_that_fails_is_named_every_time(
 
 TABLES = {
     "accelsim.formats": registry.formats,
+    "accelsim.tensor_formats": tensor_format_registry(),
     "accelsim.recipes": registry.recipes,
     "accelsim.layers": registry.layers,
     "accelsim.dataflows": registry.dataflows,
