@@ -7,11 +7,16 @@ whole or not at all.
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import os
 import tempfile
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from accelsim.errors import OutputError, UnknownNameError
 
@@ -115,6 +120,20 @@ def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> None:
         if temporary is not None:
             with suppress(OSError):
                 Path(temporary).unlink()
+
+
+def csv_text(rows: Iterable[Mapping[str, Any]], heads: Sequence[str]) -> str:
+    """Return rows as CSV under `heads`; a row without one of them leaves its cell empty."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, heads, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def json_text(document: Any) -> str:
+    """Return a JSON document as text; NaN and infinity, which JSON has not, are a ValueError."""
+    return json.dumps(document, indent=1, allow_nan=False) + "\n"
 
 
 def _usual_mode(target: Path) -> int:

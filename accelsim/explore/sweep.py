@@ -9,8 +9,6 @@ bytes whatever happened on the way.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +17,7 @@ from typing import Any
 
 from accelsim.errors import OutputError
 from accelsim.explore.pareto import pareto_front
-from accelsim.files import atomic_write
+from accelsim.files import atomic_write, csv_text
 
 STREAM, MANIFEST, RESULTS, PARETO = "points.jsonl", "sweep.json", "results.csv", "pareto.csv"
 SWEEP_SCHEMA = "accelsim.sweep/1"
@@ -117,12 +115,7 @@ def run_points(
 
 def rows_csv(rows: Sequence[Row], *, heads_of: Sequence[Row] | None = None) -> str:
     """Return rows as CSV; the columns are those of all rows, in order of appearance."""
-    heads = list(dict.fromkeys(name for row in heads_of or rows for name in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, heads, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return csv_text(rows, list(dict.fromkeys(name for row in heads_of or rows for name in row)))
 
 
 def _evaluate(

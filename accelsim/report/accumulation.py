@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from accelsim.explore.accumulation import AccumulationStudy, SumErrors
-from accelsim.files import atomic_write
+from accelsim.files import atomic_write, csv_text, json_text
 from accelsim.report.figures import new_figure, save_figure
 from accelsim.report.palette import OKABE_ITO
 from accelsim.report.tables import plain_table
@@ -49,11 +46,7 @@ def accumulation_table(study: AccumulationStudy) -> Table:
 
 def accumulation_csv(study: AccumulationStudy) -> str:
     """Return one line per rounding, chunk size and length."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(SumErrors.__dataclass_fields__), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(row) for row in study.rows)
-    return text.getvalue()
+    return csv_text((asdict(row) for row in study.rows), list(SumErrors.__dataclass_fields__))
 
 
 def write_accumulation_figure(study: AccumulationStudy, path: Path) -> None:
@@ -79,7 +72,7 @@ def write_accumulation_folder(study: AccumulationStudy, folder: Path) -> tuple[P
     document, lines, figure = (
         folder / name for name in ("result.json", "accumulation.csv", "accumulation.svg")
     )
-    atomic_write(document, json.dumps(study.document(), indent=1, allow_nan=False) + "\n")
+    atomic_write(document, json_text(study.document()))
     atomic_write(lines, accumulation_csv(study))
     write_accumulation_figure(study, figure)
     return document, lines, figure

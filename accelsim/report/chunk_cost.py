@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from accelsim.cost import ChunkCost
-from accelsim.files import atomic_write
+from accelsim.files import atomic_write, csv_text, json_text
 from accelsim.report.figures import new_figure, save_figure
 from accelsim.report.palette import OKABE_ITO
 from accelsim.report.tables import plain_table
@@ -51,13 +48,8 @@ def chunk_cost_document(arch: str, costs: Sequence[ChunkCost]) -> dict[str, Any]
 def write_chunk_cost_folder(arch: str, costs: Sequence[ChunkCost], folder: Path) -> None:
     """Write ``chunks.csv``, ``chunks.svg`` and ``result.json``."""
     rows = [_row(cost) for cost in costs]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    atomic_write(folder / "chunks.csv", text.getvalue())
-    document = chunk_cost_document(arch, costs)
-    atomic_write(folder / "result.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
+    atomic_write(folder / "chunks.csv", csv_text(rows, list(rows[0])))
+    atomic_write(folder / "result.json", json_text(chunk_cost_document(arch, costs)))
     write_chunk_cost_figure(costs, folder / "chunks.svg")
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import tempfile
 from pathlib import Path
 
@@ -12,7 +9,7 @@ import numpy as np
 
 from accelsim.config import dump_yaml
 from accelsim.errors import OutputError
-from accelsim.files import atomic_write
+from accelsim.files import atomic_write, csv_text, json_text
 from accelsim.report.page import run_page
 from accelsim.report.perfetto import trace_json_gz
 from accelsim.results import Comparison, RunResult
@@ -51,7 +48,7 @@ def write_run_folder(result: RunResult, folder: Path) -> tuple[Path, ...]:
         ``report.html``, ``config.resolved.yaml`` and, with numerics, ``outputs.safetensors``.
     """
     files: dict[str, bytes] = {
-        "result.json": _json(result.document()),
+        "result.json": json_text(result.document()).encode(),
         "layers.csv": layers_csv(result).encode(),
         "trace.json.gz": trace_json_gz(result),
         "report.html": run_page(result).encode(),
@@ -71,11 +68,10 @@ def write_comparison(comparison: Comparison, folder: Path) -> tuple[Path, ...]:
     """Write ``comparison.json`` and ``comparison.csv`` (one line a row), each atomically."""
     document = comparison.document()
     flat = [{k: v for k, v in row.items() if not isinstance(v, dict)} for row in document["rows"]]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(flat[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(flat)
-    files = {"comparison.json": _json(document), "comparison.csv": text.getvalue().encode()}
+    files = {
+        "comparison.json": json_text(document).encode(),
+        "comparison.csv": csv_text(flat, list(flat[0])).encode(),
+    }
     for name, data in files.items():
         atomic_write(folder / name, data)
     return tuple(folder / name for name in files)
@@ -87,22 +83,15 @@ def layers_csv(result: RunResult) -> str:
     causes = list(dict.fromkeys(cause for row in rows for cause in row["stall_cycles"]))
     components = list(dict.fromkeys(part for row in rows for part in row["energy_pj"]))
     counts = list(dict.fromkeys(name for row in rows for name in row["counts"]))
-    text = io.StringIO()
-    writer: csv.DictWriter[str] | None = None
+    flat = []
     for row in rows:
         stalls, energies, seen = row.pop("stall_cycles"), row.pop("energy_pj"), row.pop("counts")
-        flat = {
-            **row,
-            **{f"stall_{cause}_cycles": stalls.get(cause, 0) for cause in causes},
-            **{f"energy_{part}_pj": energies.get(part, 0.0) for part in components},
-            **{f"count_{name}": seen.get(name) for name in counts},
-        }
-        if writer is None:
-            writer = csv.DictWriter(text, list(flat), lineterminator="\n")
-            writer.writeheader()
-        writer.writerow(flat)
-    return text.getvalue()
-
-
-def _json(document: object) -> bytes:
-    return (json.dumps(document, indent=1, allow_nan=False) + "\n").encode()
+        flat.append(
+            {
+                **row,
+                **{f"stall_{cause}_cycles": stalls.get(cause, 0) for cause in causes},
+                **{f"energy_{part}_pj": energies.get(part, 0.0) for part in components},
+                **{f"count_{name}": seen.get(name) for name in counts},
+            }
+        )
+    return csv_text(flat, list(flat[0])) if flat else ""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import html
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from accelsim.errors import OutputError
-from accelsim.files import atomic_write
+from accelsim.files import atomic_write, json_text
 from accelsim.report.figures import figure_svg, new_figure
 from accelsim.report.page import page
 from accelsim.report.palette import OKABE_ITO
@@ -156,8 +155,7 @@ def html_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _write_reports(results: Sequence[TrainingResult], folder: Path) -> None:
-    document = json.dumps(trainings_document(results), indent=1, allow_nan=False)
-    atomic_write(folder / "result.json", document + "\n")
+    atomic_write(folder / "result.json", json_text(trainings_document(results)))
     atomic_write(folder / HISTORY, trainings_csv(results))
     curves = loss_curves(results)
     atomic_write(folder / "loss.svg", curves)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import html
-import io
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from accelsim.explore.training_study import StudyRow, TrainingStudy
-from accelsim.files import atomic_write
+from accelsim.files import atomic_write, csv_text, json_text
 from accelsim.report.figures import figure_svg, new_figure
 from accelsim.report.page import page
 from accelsim.report.palette import OKABE_ITO
@@ -32,11 +29,7 @@ def study_table(study: TrainingStudy) -> Table:
 
 def study_csv(study: TrainingStudy) -> str:
     """Return one line per training."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(StudyRow.__dataclass_fields__), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(row) for row in study.rows)
-    return text.getvalue()
+    return csv_text((asdict(row) for row in study.rows), list(StudyRow.__dataclass_fields__))
 
 
 def study_figure(study: TrainingStudy) -> str:
@@ -59,7 +52,7 @@ def write_study_folder(study: TrainingStudy, folder: Path) -> tuple[Path, ...]:
     """Write ``result.json``, ``trainings.csv``, ``study.svg``, ``report.html``, each atomically."""
     figure = study_figure(study)
     files = {
-        "result.json": json.dumps(study.document(), indent=1, allow_nan=False) + "\n",
+        "result.json": json_text(study.document()),
         "trainings.csv": study_csv(study),
         "study.svg": figure,
         "report.html": _page(study, figure),
