@@ -1,7 +1,7 @@
 """Which value: narrow arithmetic, bit for bit."""
 
-from accelsim.numerics.accumulate import accumulate, accumulate_chunked
-from accelsim.numerics.matmul import matmul
+from accelsim.numerics.accumulation import accumulate, accumulate_chunked
+from accelsim.numerics.gemm import matmul
 from accelsim.numerics.paths import PathChoice, PathName, explain_path
 
 __all__ = [

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.formats.random_bits import StreamKey
-from accelsim.numerics.accumulate import outer_rule
+from accelsim.numerics.accumulation import outer_rule
 from accelsim.numerics.addition import Float64Array, Outputs
 from accelsim.numerics.integer import wrap
 from accelsim.precision import AccumulationMethod, Accumulator, IntegerOverflow

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from accelsim.errors import ShapeError, UnsupportedError
 from accelsim.formats import NumberFormat, Rounding
 from accelsim.formats.random_bits import StreamKey
-from accelsim.numerics.matmul import matmul
+from accelsim.numerics.gemm import matmul
 from accelsim.numerics.vector_ops_arithmetic import Arithmetic
 from accelsim.precision import Accumulator, PairRule
 from accelsim.schedule.k_order import positions_in_order

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from accelsim.errors import SelfTestError
 from accelsim.formats import FloatFormat
 from accelsim.formats.random_bits import StreamKey
-from accelsim.numerics.accumulate import accumulate
+from accelsim.numerics.accumulation import accumulate
 from accelsim.precision import Accumulator
 
 _Array = NDArray[np.floating[Any]]

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from accelsim.errors import ConfigError, ShapeError
 from accelsim.formats import FloatFormat, Rounding
 from accelsim.formats.random_bits import StreamKey
-from accelsim.numerics.accumulate import inner_rule, outer_rule
+from accelsim.numerics.accumulation import inner_rule, outer_rule
 from accelsim.numerics.addition import AdditionRule, Float64Array, Outputs, odd_sum
 from accelsim.precision import AccumulationMethod, Accumulator, PairRule
 

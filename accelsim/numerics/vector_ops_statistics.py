@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.formats import FloatFormat
-from accelsim.numerics.matmul import matmul
+from accelsim.numerics.gemm import matmul
 from accelsim.numerics.vector_ops_arithmetic import Arithmetic
 from accelsim.precision import Accumulator
 

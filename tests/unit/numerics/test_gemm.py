@@ -178,7 +178,7 @@ def test_matmul_works_without_numba(monkeypatch):
     a, b = _fp8(20, 130), _fp8(130, 30, seed=1)
     expected = matmul(a, b, CHUNKED)
     monkeypatch.setattr(builtins, "__import__", refuse)
-    monkeypatch.setattr(sys.modules["accelsim.numerics.matmul"], "has_numba", lambda: False)
+    monkeypatch.setattr(sys.modules["accelsim.numerics.gemm"], "has_numba", lambda: False)
     np.testing.assert_array_equal(matmul(a, b, CHUNKED), expected)
 
 

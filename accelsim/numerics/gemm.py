@@ -26,7 +26,7 @@ from accelsim.formats.random_bits import (
     row_words,
 )
 from accelsim.numerics import rules
-from accelsim.numerics.accumulate import accumulate
+from accelsim.numerics.accumulation import accumulate
 from accelsim.numerics.addition import FLOAT64_PRECISION, Outputs
 from accelsim.numerics.chunk_paths import fits_float32
 from accelsim.numerics.conditions import FLOAT64_SAFE_EXPONENT
