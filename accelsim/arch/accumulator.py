@@ -6,21 +6,21 @@ from pydantic import Field
 
 from accelsim.config import StrictModel
 from accelsim.formats import Rounding
-from accelsim.precision import AccumulationMethod, FormatRef
+from accelsim.precision import AccumulationMethod, ArithmeticFormatRef
 
 
 class AccumulatorCapability(StrictModel):
     """One kind of accumulator that the hardware has; any chunk size that the geometry allows."""
 
-    inner: FormatRef
+    inner: ArithmeticFormatRef
     """Format of the running sum inside a chunk."""
-    outer: FormatRef
+    outer: ArithmeticFormatRef
     """Format of the running sum over chunks."""
     methods: tuple[AccumulationMethod, ...] = (AccumulationMethod.SEQUENTIAL,)
     """Ways of summing inside a chunk."""
     roundings: tuple[Rounding, ...] = (Rounding.NEAREST_EVEN,)
     """Roundings of an addition."""
-    products: tuple[FormatRef, ...] = ()
+    products: tuple[ArithmeticFormatRef, ...] = ()
     """Formats to which products can be rounded before they are added; exact is always there."""
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from accelsim.config import StrictModel
-from accelsim.precision import FormatRef
+from accelsim.precision import ArithmeticFormatRef
 
 
 class VectorUnit(StrictModel):
@@ -15,7 +15,7 @@ class VectorUnit(StrictModel):
 
     lanes: int = Field(ge=1, le=65536)
     """Elements that one cycle can serve, for a function that takes one cycle."""
-    formats: tuple[FormatRef, ...] = Field(min_length=1, max_length=32)
+    formats: tuple[ArithmeticFormatRef, ...] = Field(min_length=1, max_length=32)
     """Compute formats that the lanes have."""
     cycles_per_element: dict[str, Annotated[int, Field(ge=1, le=4096)]] = Field(
         default_factory=dict

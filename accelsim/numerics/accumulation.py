@@ -18,7 +18,7 @@ from accelsim.numerics.addition import AdditionRule, Float64Array, Outputs, as_f
 from accelsim.numerics.aligned import add_aligned
 from accelsim.numerics.exact_sum import exact_odd_sum
 from accelsim.numerics.integer import accumulate_integer
-from accelsim.precision import AccumulationMethod, Accumulator, PairRule
+from accelsim.precision import AccumulationMethod, Accumulator, PairRule, arithmetic_format
 
 #: Sums one chunk: (products of the chunk, index of its first product) -> sums.
 ChunkSum = Callable[[Float64Array, int], Float64Array]
@@ -107,6 +107,11 @@ def accumulate_chunked(
     one product at a time in `inner`; the run sums are then added, first to
     last, in `outer`. A short form of `accumulate`, which see.
 
+    Raises
+    ------
+    ConfigError, UnknownNameError
+        If a format is not known, or no sum can be in it.
+
     Examples
     --------
     >>> ones = np.ones(4096)
@@ -116,8 +121,11 @@ def accumulate_chunked(
     >>> float(accumulate_chunked(ones, chunk_size=64, **half))
     4096.0
     """
-    accumulator = Accumulator.model_validate(
-        {"inner": inner, "outer": outer, "chunk_size": chunk_size, "rounding": rounding}
+    accumulator = Accumulator(
+        inner=arithmetic_format(inner),
+        outer=arithmetic_format(outer),
+        chunk_size=chunk_size,
+        rounding=rounding,
     )
     return accumulate(products, accumulator, key=key)
 

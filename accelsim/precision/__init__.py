@@ -6,7 +6,7 @@ from accelsim.precision.accumulator import (
     IntegerOverflow,
     PairRule,
 )
-from accelsim.precision.format_ref import FormatRef
+from accelsim.precision.format_ref import ArithmeticFormatRef, FormatRef, arithmetic_format
 from accelsim.precision.lookup import get_recipe, list_recipes
 from accelsim.precision.recipe import (
     GemmException,
@@ -26,6 +26,7 @@ from accelsim.precision.tensor_storage import TensorStorage
 __all__ = [
     "AccumulationMethod",
     "Accumulator",
+    "ArithmeticFormatRef",
     "FormatRef",
     "GemmException",
     "GemmRule",
@@ -41,6 +42,7 @@ __all__ = [
     "UpdateRule",
     "VectorRule",
     "amax_scale",
+    "arithmetic_format",
     "get_recipe",
     "list_recipes",
 ]

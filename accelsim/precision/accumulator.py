@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from accelsim.config import StrictModel
 from accelsim.formats import Rounding
-from accelsim.precision.format_ref import FormatRef
+from accelsim.precision.format_ref import ArithmeticFormatRef
 
 
 class AccumulationMethod(StrEnum):
@@ -59,9 +59,9 @@ class Accumulator(StrictModel):
     to last, in `outer`. Both start from +0; the last chunk may be short.
     """
 
-    inner: FormatRef
+    inner: ArithmeticFormatRef
     """Format of the running sum inside a chunk."""
-    outer: FormatRef
+    outer: ArithmeticFormatRef
     """Format of the running sum over chunks, and of the result."""
     chunk_size: int | None = Field(default=None, ge=1, le=2**31)
     """Products per chunk; null makes the whole reduction one chunk."""
@@ -73,7 +73,7 @@ class Accumulator(StrictModel):
     """Rounding of the additions over chunks; null means the same as `rounding`."""
     random_bits: int = Field(default=16, ge=1, le=32)
     """Random bits per stochastic rounding."""
-    product: FormatRef | None = None
+    product: ArithmeticFormatRef | None = None
     """Format to which products are rounded before they are added; null keeps them exact."""
     pair: PairRule = PairRule.SEQUENTIAL
     """What is done with the products that a processing element takes in one cycle."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from pydantic import GetPydanticSchema
 from pydantic_core import core_schema
 
+from accelsim.errors import ConfigError
 from accelsim.formats import FloatFormat, NumberFormat, get_format, get_tensor_format
 from accelsim.formats.inline import systematic_name
 from accelsim.formats.lookup import FormatSpec, format_registry, tensor_format_registry
@@ -47,9 +49,45 @@ def stored_format(spec: FormatSpec) -> NumberFormat:
     return get_format(spec)
 
 
+def arithmetic_format(spec: FormatSpec) -> NumberFormat:
+    """Return the format that `spec` stands for, if results can be rounded to it one by one.
+
+    Raises
+    ------
+    UnknownNameError, ConfigError
+        As `accelsim.formats.get_format`; and for a tensor format, whose scales are found
+        in a whole tensor, and a format without zero, from which no sum can start.
+
+    Examples
+    --------
+    >>> arithmetic_format("mx_fp4")
+    Traceback (most recent call last):
+        ...
+    accelsim.errors.ConfigError: 'mx_fp4' finds its scales in a whole tensor: no sum or other...
+    """
+    fmt = stored_format(spec)
+    if isinstance(fmt, TensorStorage):
+        raise ConfigError(
+            f"{fmt.name!r} finds its scales in a whole tensor: no sum or other result can be"
+            " rounded to it alone. Use a number format, such as fp32 or fp16_e6m9, here, and"
+            f" {fmt.name!r} for what is stored or multiplied."
+        )
+    if isinstance(fmt, FloatFormat) and not fmt.has_zero:
+        raise ConfigError(f"{fmt.name!r} has no zero: no sum can start in it.")
+    return fmt
+
+
 def _schema(_source: Any, _handler: Any) -> core_schema.CoreSchema:
+    return _validated(stored_format)
+
+
+def _arithmetic_schema(_source: Any, _handler: Any) -> core_schema.CoreSchema:
+    return _validated(arithmetic_format)
+
+
+def _validated(function: Callable[[Any], NumberFormat]) -> core_schema.CoreSchema:
     return core_schema.no_info_plain_validator_function(
-        stored_format,
+        function,
         serialization=core_schema.plain_serializer_function_ser_schema(format_text),
     )
 
@@ -66,3 +104,5 @@ class _JsonSchema:
 
 #: A catalog name such as ``fp8_e5m2``, an inline mapping, or a `NumberFormat`.
 FormatRef = Annotated[NumberFormat, GetPydanticSchema(_schema), _JsonSchema]
+#: As `FormatRef`, for what is computed rather than stored: no tensor format.
+ArithmeticFormatRef = Annotated[NumberFormat, GetPydanticSchema(_arithmetic_schema), _JsonSchema]

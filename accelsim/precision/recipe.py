@@ -15,7 +15,7 @@ from pydantic import Field
 from accelsim.config import StrictModel
 from accelsim.formats import NumberFormat, Overflow, Rounding
 from accelsim.precision.accumulator import Accumulator
-from accelsim.precision.format_ref import FormatRef
+from accelsim.precision.format_ref import ArithmeticFormatRef, FormatRef
 
 
 class OperandFormats(StrictModel):
@@ -45,11 +45,11 @@ class GemmException(StrictModel):
 class VectorRule(StrictModel):
     """How bias, batch norm, activation functions, residual adds and pooling compute."""
 
-    compute: FormatRef
+    compute: ArithmeticFormatRef
     """Every arithmetic result is rounded to this format; biases are held in it."""
     storage: FormatRef | None = None
     """Format of an activation in memory between vector ops; null means `compute`."""
-    statistics: FormatRef
+    statistics: ArithmeticFormatRef
     """Format in which means and variances of batch norm are computed and kept."""
     rounding: Rounding = Rounding.NEAREST_EVEN
     """Rounding of what a vector op stores."""
@@ -58,7 +58,7 @@ class VectorRule(StrictModel):
 class SoftmaxRule(StrictModel):
     """How softmax and the loss compute."""
 
-    compute: FormatRef
+    compute: ArithmeticFormatRef
     """Format of every arithmetic result."""
     output: FormatRef
     """Format of the probabilities and of the loss."""
@@ -158,7 +158,7 @@ class UpdateRule(StrictModel):
 
     gradient: FormatRef
     """Format in which the gradient GEMM's result is stored."""
-    compute: FormatRef
+    compute: ArithmeticFormatRef
     """Format to which each AXPY, exact inside, is rounded once."""
     state: FormatRef
     """Format of momentum and other state of the optimizer."""
