@@ -21,6 +21,7 @@ from accelsim.formats import NumberFormat
 from accelsim.numerics import vector_ops as elementwise
 from accelsim.numerics import vector_ops_reductions as reductions
 from accelsim.numerics.clipping import least_turning_scale
+from accelsim.numerics.vector_ops_activations import ACTIVATIONS
 from accelsim.numerics.vector_ops_arithmetic import Arithmetic
 from accelsim.numerics.vector_ops_training import TRAINING
 from accelsim.precision.recipe import ScalingMethod
@@ -139,6 +140,7 @@ _FUNCTIONS: Mapping[str, Function] = MappingProxyType(
         "store": _store,
         "store_delayed": _store,
         "unscale": _unscale,
+        **ACTIVATIONS,
         **TRAINING,
     }
 )

@@ -49,7 +49,8 @@ Attributes, by function (all others have none):
   are each 2**-0.5 of the one before, starting with it, the first for which the cosine of
   x and the stored values is largest.
 
-What training needs besides is in `accelsim.workload.training_functions`.
+Activation functions are in `accelsim.workload.activation_functions`; what training needs
+besides is in `accelsim.workload.training_functions`.
 
 `softmax` at an all -infinity row, and `global_avg_pool` of no elements, are NaN.
 """
@@ -59,6 +60,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from accelsim.workload.activation_functions import ACTIVATION_FUNCTIONS
 from accelsim.workload.training_functions import TRAINING_FUNCTIONS
 from accelsim.workload.vector_function import (
     VectorFunction,
@@ -90,5 +92,8 @@ _FUNCTIONS = (
 
 #: Every function of the vector unit by name.
 VECTOR_FUNCTIONS: Mapping[str, VectorFunction] = MappingProxyType(
-    {function.name: function for function in (*_FUNCTIONS, *TRAINING_FUNCTIONS)}
+    {
+        function.name: function
+        for function in (*_FUNCTIONS, *ACTIVATION_FUNCTIONS, *TRAINING_FUNCTIONS)
+    }
 )

@@ -3,6 +3,17 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from accelsim.workload.layers.activations import (
+    ELU,
+    Activation,
+    Clip,
+    HardSigmoid,
+    HardSwish,
+    LeakyReLU,
+    Sigmoid,
+    Swish,
+    Tanh,
+)
 from accelsim.workload.layers.base import Layer, Shape
 from accelsim.workload.layers.constant import Constant
 from accelsim.workload.layers.conv2d import Conv2d
@@ -17,30 +28,47 @@ BUILTIN: Mapping[str, type[Layer]] = MappingProxyType(
         "add": Add,
         "avg_pool2d": AvgPool2d,
         "batch_norm2d": BatchNorm2d,
+        "clip": Clip,
         "constant": Constant,
         "conv2d": Conv2d,
+        "elu": ELU,
         "flatten": Flatten,
         "global_avg_pool": GlobalAvgPool,
+        "hard_sigmoid": HardSigmoid,
+        "hard_swish": HardSwish,
+        "leaky_relu": LeakyReLU,
         "linear": Linear,
         "max_pool2d": MaxPool2d,
         "relu": ReLU,
+        "sigmoid": Sigmoid,
         "softmax": Softmax,
+        "swish": Swish,
+        "tanh": Tanh,
     }
 )
 
 __all__ = [
     "BUILTIN",
+    "ELU",
+    "Activation",
     "Add",
     "AvgPool2d",
     "BatchNorm2d",
+    "Clip",
     "Constant",
     "Conv2d",
     "Flatten",
     "GlobalAvgPool",
+    "HardSigmoid",
+    "HardSwish",
     "Layer",
+    "LeakyReLU",
     "Linear",
     "MaxPool2d",
     "ReLU",
     "Shape",
+    "Sigmoid",
     "Softmax",
+    "Swish",
+    "Tanh",
 ]

@@ -10,18 +10,26 @@ from accelsim.numerics.executor import execute
 from accelsim.precision import get_recipe
 from accelsim.testing.check_layer import check_layer, lower_layer
 from accelsim.workload import (
+    ELU,
     Add,
     AvgPool2d,
     BatchNorm2d,
+    Clip,
     Constant,
     Conv2d,
     Flatten,
     GlobalAvgPool,
+    HardSigmoid,
+    HardSwish,
     Layer,
+    LeakyReLU,
     Linear,
     MaxPool2d,
     ReLU,
+    Sigmoid,
     Softmax,
+    Swish,
+    Tanh,
     prepare_parameter,
 )
 from accelsim.workload.layers import BUILTIN
@@ -55,6 +63,15 @@ CASES: list[tuple[Layer, list[tuple[int, ...]]]] = [
     (Flatten(name="x"), [(2, 3, 4)]),
     (Softmax(name="x"), [(10,)]),
     (Constant(name="x", shape=(2, 3)), []),
+    (Clip(name="x", min=0.0, max=0.75), [(4, 5, 3)]),
+    (Clip(name="x", max=0.5), [(7,)]),
+    (LeakyReLU(name="x", negative_slope=0.2), [(4, 5, 3)]),
+    (ELU(name="x", alpha=0.5), [(4, 5, 3)]),
+    (Sigmoid(name="x"), [(4, 5, 3)]),
+    (Tanh(name="x"), [(9,)]),
+    (Swish(name="x"), [(4, 5, 3)]),
+    (HardSigmoid(name="x", alpha=0.2, beta=0.25), [(4, 5, 3)]),
+    (HardSwish(name="x"), [(4, 5, 3)]),
 ]
 
 

@@ -66,6 +66,24 @@ NETWORKS: dict[str, tuple[list[int], list[dict[str, Any]]]] = {
             {"kind": "linear", "in_features": 3 * 3 * 4, "out_features": 4},
         ],
     ),
+    "activations": (
+        [9],
+        [
+            {"kind": "linear", "in_features": 9, "out_features": 24},
+            *(
+                layer
+                for activation in (
+                    {"kind": "tanh"}, {"kind": "swish"}, {"kind": "elu", "alpha": 0.75},
+                    {"kind": "leaky_relu"}, {"kind": "clip", "min": -0.25, "max": 0.75},
+                    {"kind": "hard_swish"}, {"kind": "hard_sigmoid"}, {"kind": "sigmoid"},
+                )
+                for layer in (
+                    activation, {"kind": "linear", "in_features": 24, "out_features": 24},
+                )
+            ),
+            {"kind": "linear", "in_features": 24, "out_features": 4},
+        ],
+    ),
     "batch norm and residual": (
         [5, 4, 2],
         [

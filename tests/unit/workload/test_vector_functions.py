@@ -9,6 +9,7 @@ from accelsim.workload import (
     VECTOR_FUNCTIONS,
     Phase,
     VectorOp,
+    activation_functions,
     training_functions,
     vector_functions,
 )
@@ -19,7 +20,8 @@ POOL = {"kernel": (3, 3), "stride": (2, 2), "padding": (0, 0)}
 
 
 def test_every_function_is_documented() -> None:
-    text = (vector_functions.__doc__ or "") + (training_functions.__doc__ or "")
+    modules = (vector_functions, activation_functions, training_functions)
+    text = "".join(module.__doc__ or "" for module in modules)
     for name in VECTOR_FUNCTIONS:
         assert f"``{name}``" in text
 
@@ -29,6 +31,8 @@ def test_every_function_is_documented() -> None:
     [
         ("relu", MAP, MAP, {}, 216),
         ("bias_add", MAP, MAP, {}, 216),
+        ("clip", MAP, MAP, {"min": 0.0, "max": "none"}, 216),
+        ("tanh", MAP, MAP, {}, 432),  # exponential; quotient
         # 2 x 2 windows of 9 for each of 2 images and 3 channels.
         ("max_pool", MAP, (2, 2, 2, 3), POOL, 4 * 9 * 6),
         ("avg_pool", MAP, (2, 2, 2, 3), POOL, 4 * 9 * 6),
