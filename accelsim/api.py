@@ -29,7 +29,7 @@ from accelsim.results import Comparison, Readings, RunResult, assemble, compare_
 from accelsim.schedule import Schedule, make_schedules
 from accelsim.timing import estimate, simulate
 from accelsim.workload import Trace, Workload, lower
-from accelsim.workload.inputs import load_input
+from accelsim.workload.inputs import InputSources, load_inputs
 from accelsim.workload.settings import seeded_inputs
 from accelsim.workload.weights import load_weights
 
@@ -50,7 +50,7 @@ def run(
     phase: str = "inference",
     mode: str = "event",
     numerics: str = "full",
-    input: str | Path | None = None,
+    input: InputSources | None = None,
     weights: str | Path | None = None,
     seed: int = 0,
     threads: int | None = None,
@@ -76,8 +76,11 @@ def run(
         ``event`` simulates every transfer, ``analytic`` estimates from closed forms.
     numerics : str
         ``full`` computes every value, ``sample`` a seeded part of each GEMM, ``off`` none.
-    input, weights : str or Path, optional
-        As for `load_input` and `load_weights`; a photograph and seeded He weights where None.
+    input : str, Path, array, or a mapping from names to these, optional
+        As for `accelsim.workload.inputs.load_inputs`; a photograph, seeded noise or seeded
+        tokens where None.
+    weights : str or Path, optional
+        As for `load_weights`; seeded He weights where None.
     seed : int
         Names all random numbers of the run.
     threads : int, optional
@@ -289,7 +292,7 @@ def _execute(
     if job.numerics == "off":
         return None, {}
     on_progress(f"{job.workload.name} on {job.chip.name}: input and weights")
-    given = load_input(job.input, job.workload.input, batch=job.batch, seed=job.seed)
+    given = load_inputs(job.input, job.workload.given, batch=job.batch, seed=job.seed)
     weights = (
         initialize(job.workload, given.values, seed=job.seed)
         if job.weights is None

@@ -22,7 +22,11 @@ def run_options(command: Command) -> Command:
         click.option("--phase", type=click.Choice(["inference", "training"]), default="inference"),
         click.option("--batch", type=click.IntRange(1, 1_000_000), default=1, show_default=True),
         click.option(
-            "--input", "input_", metavar="FILE|NAME", help="Image, .npy, .npz, or normal, uniform."
+            "--input",
+            "inputs",
+            multiple=True,
+            metavar="[INPUT=]FILE|NAME",
+            help="Image, .npy, .npz, or normal, uniform; repeat with INPUT= for several inputs.",
         ),
         click.option(
             "--weights", metavar="FILE", help="Trained weights, .npz or .safetensors [seeded He]."
@@ -159,5 +163,13 @@ def compare(
 
 
 def renamed(options: dict[str, Any]) -> dict[str, Any]:
-    """Return options under the names that the api gives them."""
-    return {{"input_": "input"}.get(key, key): value for key, value in options.items()}
+    """Return options under the names that the api gives them, and inputs by name."""
+    given: tuple[str, ...] = options.pop("inputs")
+    named = dict(text.split("=", 1) for text in given if "=" in text)
+    if len(given) == 1 and not named:
+        return {**options, "input": given[0]}
+    if len(named) != len(given):
+        raise click.UsageError(
+            "Several --input need the name of each once: --input user=users.npy --input ..."
+        )
+    return {**options, "input": named or None}

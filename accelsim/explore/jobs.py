@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
+
+import numpy as np
 
 from accelsim._version import __version__
 from accelsim.arch import Chip, load_chip
@@ -16,6 +18,7 @@ from accelsim.errors import ConfigError
 from accelsim.explore.parameters import Override, split_overrides
 from accelsim.precision import Recipe, get_recipe
 from accelsim.workload import Workload, load_workload
+from accelsim.workload.inputs import InputSource, InputSources
 
 #: How time is found: simulated event by event, or from closed forms.
 TIMING_MODES = ("event", "analytic")
@@ -34,7 +37,7 @@ class Job:
     phase: str
     mode: str
     numerics: str
-    input: str | Path | None
+    input: InputSources | None
     weights: str | Path | None
     seed: int
     threads: int
@@ -51,7 +54,7 @@ def load_job(
     phase: str = "inference",
     mode: str = "event",
     numerics: str = "full",
-    input: str | Path | None = None,
+    input: InputSources | None = None,
     weights: str | Path | None = None,
     seed: int = 0,
     threads: int | None = None,
@@ -129,10 +132,32 @@ def input_hashes(job: Job) -> dict[str, str]:
     """Return the SHA-256 of everything that the run read."""
     models = {"arch": job.chip, "recipe": job.recipe, "workload": job.workload}
     hashes = {name: _sha256(model.model_dump_json().encode()) for name, model in models.items()}
-    for name, file in (("input", job.input), ("weights", job.weights)):
-        if file is not None and Path(file).is_file():
-            hashes[name] = _sha256(Path(file).read_bytes())
+    sources = job.input if isinstance(job.input, Mapping) else {"input": job.input}
+    for name, source in {**sources, "weights": job.weights}.items():
+        data = _contents(source)
+        if data is not None:
+            hashes[name] = _sha256(data)
     return hashes
+
+
+def _contents(source: InputSource | None) -> bytes | None:
+    """Return the bytes of a file or an array; None for a name that is neither."""
+    if source is None:
+        return None
+    if isinstance(source, str | Path):
+        return Path(source).read_bytes() if Path(source).is_file() else None
+    return np.ascontiguousarray(source).tobytes()
+
+
+def _name_of(source: InputSources | None) -> Any:
+    """Return what is said about an input: its name or path, by name where there are several."""
+    if source is None:
+        return None
+    if isinstance(source, Mapping):
+        return {name: _name_of(one) for name, one in source.items()}
+    if isinstance(source, str | Path):
+        return str(source)
+    return f"array of {source.dtype}, shape {source.shape}"
 
 
 def job_key(job: Job) -> str:
@@ -144,7 +169,7 @@ def job_key(job: Job) -> str:
         "phase": job.phase,
         "mode": job.mode,
         "numerics": job.numerics,
-        "named_inputs": [str(job.input), str(job.weights)],
+        "named_inputs": [_name_of(job.input), _name_of(job.weights)],
         "seed": job.seed,
     }
     return _sha256(json.dumps(decides, sort_keys=True).encode())
@@ -164,8 +189,8 @@ def resolved(job: Job) -> dict[str, Any]:
         "mode": job.mode,
         "numerics": job.numerics,
         "telemetry": job.telemetry,
-        "input": None if job.input is None else str(job.input),
-        "weights": None if job.weights is None else str(job.weights),
+        "input": _name_of(job.input),
+        "weights": _name_of(job.weights),
         "sha256": input_hashes(job),
         "arch": job.chip.model_dump(mode="json"),
         "recipe": job.recipe.model_dump(mode="json"),

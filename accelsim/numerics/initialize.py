@@ -46,6 +46,8 @@ from accelsim.workload.weights import Weights
 
 Array = NDArray[np.floating[Any]]
 Parameters = dict[str, NDArray[Any]]
+#: One array for a network with one input, or all inputs by name.
+Inputs = Array | Mapping[str, Array]
 
 #: A channel's variance is at least this share of the layer's mean variance: a channel
 #: that hardly varies would otherwise be magnified until it is rounding noise alone.
@@ -54,14 +56,14 @@ VARIANCE_FLOOR = 1e-3
 RESIDUAL_WEIGHT = 0.2
 
 
-def initialize(workload: Workload, x: Array, *, seed: int = 0) -> Weights:
+def initialize(workload: Workload, x: Inputs, *, seed: int = 0) -> Weights:
     """Make the parameters of a network from a seed, batch norm calibrated on `x`.
 
     Parameters
     ----------
     workload : Workload
-    x : array (batch, ...)
-        The network's input, channels last.
+    x : array (batch, ...), or mapping from str to array
+        The network's input, channels last; by name where it has several.
     seed : int
 
     Returns
@@ -120,7 +122,7 @@ def _draw(name: str, spec: ParameterSpec, seed: int) -> NDArray[np.float32]:
 
 
 def calibrate_batch_norm(
-    workload: Workload, parameters: Mapping[str, NDArray[Any]], x: Array
+    workload: Workload, parameters: Mapping[str, NDArray[Any]], x: Inputs
 ) -> Parameters:
     """Return the parameters with running statistics measured on `x`, in float64.
 
@@ -130,10 +132,11 @@ def calibrate_batch_norm(
     """
     if workload.fold_batch_norm:
         workload = Workload.model_validate({**workload.model_dump(), "fold_batch_norm": False})
-    trace = lower(workload, get_recipe("fp32"), batch=len(x))
+    given = dict(x) if isinstance(x, Mapping) else dict.fromkeys(workload.given, x)
+    trace = lower(workload, get_recipe("fp32"), batch=len(next(iter(given.values()))))
     tuned = dict(parameters)
     by_tensor = {parameter.tensor: parameter for parameter in trace.parameters}
-    alive: dict[str, Array] = {name: np.asarray(x, dtype=np.float64) for name in trace.inputs}
+    alive = {name: np.asarray(given[name], dtype=np.float64) for name in trace.inputs}
     for op, ended in zip(trace.ops, last_uses(trace.ops), strict=True):
         if isinstance(op, VectorOp) and op.function == "batch_norm":
             _, _, mean, variance = by_tensor[op.inputs[2]].sources
@@ -189,7 +192,7 @@ class BoundTensors(Mapping[str, Array]):
 def bind_tensors(
     trace: Trace,
     parameters: Mapping[str, NDArray[Any]],
-    x: Array,
+    x: Inputs,
     *,
     more: Mapping[str, Array] | None = None,
 ) -> Mapping[str, Array]:
@@ -200,9 +203,10 @@ def bind_tensors(
     trace : Trace
     parameters : mapping from str to array
         The workload's parameters by full name, in PyTorch's layout.
-    x : array (batch, ...)
-        The trace's first input, channels last.
+    x : array (batch, ...), or mapping from str to array
+        The trace's first input, channels last, or the inputs of the network by name.
     more : mapping from str to array, optional
         Its other inputs, and parameters that are not to be made from `parameters`.
     """
-    return BoundTensors(trace, parameters, {trace.inputs[0]: x, **(more or {})})
+    given = x if isinstance(x, Mapping) else {trace.inputs[0]: x}
+    return BoundTensors(trace, parameters, {**given, **(more or {})})

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from accelsim.numerics.executor import execute
 from accelsim.numerics.initialize import BoundTensors, bind_tensors, he_parameters
 from accelsim.training.batches import batch_at
-from accelsim.training.datasets import network_input
 from accelsim.training.loss_scale import SMALLEST, LossScale
 from accelsim.training.parameters import network_parameters
 from accelsim.training.settings import learning_rate_at
@@ -49,10 +48,9 @@ def advance(
     """
     settings, trace = task.settings, program.trace
     chosen = batch_at(settings.seed, state.step, samples=len(task.train), batch=settings.batch)
-    x = network_input(task.train.x[chosen], task.workload.input)
     labels = task.train.labels[chosen]
     given = {
-        "input": x,
+        **task.inputs(task.train.x[chosen]),
         LABELS: labels.astype(np.float32),
         **_numbers(task, state),
         **state.tensors,
@@ -112,7 +110,7 @@ def accuracy(
     right = 0
     for start in range(0, len(split), trace.batch):
         part = np.arange(start, start + trace.batch) % len(split)
-        x = network_input(split.x[part], task.workload.input)
+        x = task.inputs(split.x[part])
         run = execute(
             trace, bind_tensors(trace, parameters, x),
             schedules=program.orders, threads=threads, seed=task.settings.seed,

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from numpy.typing import NDArray
+
 from accelsim._version import __version__
 from accelsim.arch import Chip
 from accelsim.errors import ConfigError, ShapeError
@@ -14,7 +16,7 @@ from accelsim.numerics.reduction import Ordered
 from accelsim.precision import Recipe
 from accelsim.schedule import make_schedules
 from accelsim.schedule.reduction_order import ReductionOrder
-from accelsim.training.datasets import DataSet, Split, network_input
+from accelsim.training.datasets import DataSet, Split, network_inputs
 from accelsim.training.settings import TrainingSettings
 from accelsim.workload import Trace, Workload, lower
 
@@ -29,7 +31,8 @@ class Task:
     Parameters
     ----------
     workload : Workload
-        A network with one input and one output: a number for every class.
+        A network with one output: a number for every class. Where it has several inputs,
+        the data have a part for each.
     recipe : Recipe
     chip : Chip or None
         Its schedules order the additions; plain k order where it is None.
@@ -49,7 +52,8 @@ class Task:
     settings: TrainingSettings
 
     def __post_init__(self) -> None:
-        network_input(self.data.train.x[:1], self.workload.input)
+        for split in (self.data.train, self.data.test):
+            self.inputs(split.x[:1])
         shape = self.workload.graph.nodes[-1].output_shape
         if shape != (self.data.classes,):
             raise ShapeError(
@@ -60,6 +64,10 @@ class Task:
             raise ConfigError(
                 f"The batch is {self.settings.batch}, but there are {len(self.train)} samples."
             )
+
+    def inputs(self, x: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """Return samples as the network reads them, by name of its inputs."""
+        return network_inputs(x, self.workload.given, self.data.parts)
 
     @property
     def train(self) -> Split:

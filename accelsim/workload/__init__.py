@@ -2,23 +2,33 @@
 
 from accelsim.workload.error_view import ErrorView
 from accelsim.workload.graph import Graph, Node
+from accelsim.workload.input_spec import InputKind, InputSpec
 from accelsim.workload.layers import (
+    ELU,
+    Activation,
     Add,
     AvgPool2d,
     BatchNorm2d,
+    Clip,
     Constant,
     Conv2d,
     Flatten,
     GlobalAvgPool,
+    HardSigmoid,
+    HardSwish,
     Layer,
+    LeakyReLU,
     Linear,
     MaxPool2d,
     ReLU,
+    Sigmoid,
     Softmax,
+    Swish,
+    Tanh,
 )
 from accelsim.workload.loss import Loss
 from accelsim.workload.lowering import lower
-from accelsim.workload.network import InputKind, InputSpec, Workload, load_workload
+from accelsim.workload.network import Workload, load_workload
 from accelsim.workload.ops import Gemm, Op, Operand, Phase, Role, TensorInfo, VectorOp
 from accelsim.workload.optimizer import Optimizer
 from accelsim.workload.parameters import (
@@ -35,10 +45,13 @@ from accelsim.workload.vector_functions import VECTOR_FUNCTIONS, VectorFunction
 from accelsim.workload.views import ConvolutionView, MatrixView, View
 
 __all__ = [
+    "ELU",
     "VECTOR_FUNCTIONS",
+    "Activation",
     "Add",
     "AvgPool2d",
     "BatchNorm2d",
+    "Clip",
     "Constant",
     "Conv2d",
     "ConvolutionView",
@@ -47,10 +60,13 @@ __all__ = [
     "Gemm",
     "GlobalAvgPool",
     "Graph",
+    "HardSigmoid",
+    "HardSwish",
     "Initial",
     "InputKind",
     "InputSpec",
     "Layer",
+    "LeakyReLU",
     "Linear",
     "Loss",
     "MatrixView",
@@ -64,7 +80,10 @@ __all__ = [
     "Preparation",
     "ReLU",
     "Role",
+    "Sigmoid",
     "Softmax",
+    "Swish",
+    "Tanh",
     "TensorInfo",
     "Trace",
     "TraceParameter",

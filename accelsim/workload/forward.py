@@ -8,11 +8,13 @@ copy in the recipe's storage format.
 
 from __future__ import annotations
 
+from accelsim.formats import get_format
 from accelsim.precision.recipe import GemmRule, Recipe
 from accelsim.workload.builder import TraceBuilder
-from accelsim.workload.graph import INPUT, Graph, Node
+from accelsim.workload.graph import Graph, Node
+from accelsim.workload.input_spec import TOKEN_FORMAT, InputKind
 from accelsim.workload.layers import BatchNorm2d
-from accelsim.workload.network import InputKind, Workload
+from accelsim.workload.network import Workload
 from accelsim.workload.ops import Role, TensorInfo
 from accelsim.workload.scope import LayerScope
 
@@ -21,10 +23,14 @@ def lower_forward(workload: Workload, builder: TraceBuilder) -> dict[str, str]:
     """Emit every layer's forward ops; return the tensor of every layer's output."""
     graph, recipe = workload.graph, builder.recipe
     rules = gemm_rules(workload, recipe)
-    shape = (builder.batch, *workload.input.shape)
-    builder.tensor(TensorInfo(INPUT, shape, Role.ACTIVATION, recipe.storage_format))
-    produced = {INPUT: INPUT}
-    _store_for_readers(INPUT, produced, graph, rules, builder)
+    produced: dict[str, str] = {}
+    for name, spec in workload.given.items():
+        is_tokens = spec.kind is InputKind.TOKENS
+        role = Role.TOKEN if is_tokens else Role.ACTIVATION
+        fmt = get_format(TOKEN_FORMAT) if is_tokens else recipe.storage_format
+        produced[name] = builder.tensor(TensorInfo(name, (builder.batch, *spec.shape), role, fmt))
+    for name in workload.given:
+        _store_for_readers(name, produced, graph, rules, builder)
     for node in graph.nodes:
         scope = _scope(node, produced, graph, rules, builder)
         produced[node.name] = node.layer.lower_forward(scope)
@@ -36,9 +42,12 @@ def lower_forward(workload: Workload, builder: TraceBuilder) -> dict[str, str]:
 def gemm_rules(workload: Workload, recipe: Recipe) -> dict[str, GemmRule]:
     """Return what the recipe asks of every layer, exceptions applied."""
     graph = workload.graph
-    spec = workload.input
-    has_exception = spec.kind is InputKind.IMAGE and spec.first_layer_exception
-    readers = {node.name for node in graph.effective_readers(INPUT)} if has_exception else set()
+    images = [
+        name
+        for name, spec in workload.given.items()
+        if spec.kind is InputKind.IMAGE and spec.first_layer_exception
+    ]
+    readers = {node.name for image in images for node in graph.effective_readers(image)}
     with_gemm = [node.name for node in graph.nodes if node.layer.feeds_gemm]
     last = with_gemm[-1] if with_gemm else None
     return {

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from accelsim.errors import ShapeError, near_miss_hint
 from accelsim.workload.layers import BatchNorm2d, Conv2d, Layer, Shape
 
-#: Name of the tensor that the network is given.
+#: Name of the tensor that a network is given which reads a single one.
 INPUT = "input"
 #: Elements of a tensor of one sample beyond which a size is a typing error.
 MAX_ELEMENTS = 2**34
@@ -35,7 +35,7 @@ class Node:
     index : int
         Its place in the list of layers.
     inputs : tuple of str
-        Names of the layers that it reads, or ``input``.
+        Names of the layers and inputs that it reads.
     input_shapes, output_shape
         Without the batch.
     """
@@ -71,12 +71,15 @@ class Graph:
         Batch norms that are folded, and the convolution that each is folded into.
     outputs : tuple of str
         Layers whose outputs are results.
+    inputs : tuple of str
+        What the network is given, in order.
     """
 
     nodes: tuple[Node, ...]
     readers: Mapping[str, tuple[Node, ...]]
     folded: Mapping[str, str]
     outputs: tuple[str, ...]
+    inputs: tuple[str, ...]
 
     def is_alias(self, node: Node) -> bool:
         """Return whether the node's output is its input's tensor."""
@@ -97,7 +100,7 @@ class Graph:
 
 def resolve_graph(
     layers: Sequence[Layer],
-    input_shape: Shape,
+    input_shapes: Mapping[str, Shape],
     *,
     fold_batch_norm: bool = False,
     outputs: tuple[str, ...] = (),
@@ -108,8 +111,8 @@ def resolve_graph(
     ----------
     layers : sequence of Layer
         In the order of computation; at least one.
-    input_shape : tuple of int
-        Shape of the network's input without the batch.
+    input_shapes : mapping from str to tuple of int
+        What the network is given, by name, without the batch; at least one.
     fold_batch_norm : bool
         Fold each batch norm that directly follows a convolution which nothing else reads.
     outputs : tuple of str
@@ -121,18 +124,20 @@ def resolve_graph(
         For a name that is taken or unknown, an output that nobody reads, and shapes
         that do not chain.
     """
-    shapes: dict[str, Shape] = {INPUT: input_shape}
+    shapes: dict[str, Shape] = dict(input_shapes)
+    only = next(iter(input_shapes)) if len(input_shapes) == 1 else None
     readers: dict[str, list[Node]] = {}
     nodes: list[Node] = []
     for index, layer in enumerate(layers):
         if layer.name in shapes:
+            given = " and ".join(map(repr, input_shapes))
             raise LayerError(
                 f"The name {layer.name!r} is taken; every layer needs its own, "
-                f"and {INPUT!r} is what the network is given.",
+                f"and {given} is what the network is given.",
                 index=index,
                 place=("name",),
             )
-        node = _place(layer, index, shapes, previous=nodes[-1].name if nodes else INPUT)
+        node = _place(layer, index, shapes, previous=nodes[-1].name if nodes else only)
         nodes.append(node)
         shapes[layer.name] = node.output_shape
         for name in dict.fromkeys(node.inputs):
@@ -152,14 +157,22 @@ def resolve_graph(
         frozen,
         folded,
         outputs or (nodes[-1].name,),
+        tuple(input_shapes),
     )
 
 
-def _place(layer: Layer, index: int, shapes: Mapping[str, Shape], *, previous: str) -> Node:
+def _place(layer: Layer, index: int, shapes: Mapping[str, Shape], *, previous: str | None) -> Node:
     """Connect one layer to the outputs before it and infer its output's shape."""
     inputs = layer.inputs
     if inputs is None:
-        inputs = () if layer.is_source else (previous,)
+        if previous is None and not layer.is_source:
+            raise LayerError(
+                f"{layer.name!r} is the first layer of a network with several inputs: "
+                f"name what it reads in its inputs, one of {', '.join(shapes)}.",
+                index=index,
+                place=("inputs",),
+            )
+        inputs = () if layer.is_source or previous is None else (previous,)
     for name in inputs:
         if name not in shapes:
             raise LayerError(

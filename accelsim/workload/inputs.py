@@ -1,4 +1,4 @@
-"""What a network is given: a photograph, arrays from a file, or seeded noise.
+"""What a network is given: a photograph, arrays, or seeded noise and tokens.
 
 A photograph is prepared as is usual for ImageNet: the shorter side is resized to
 256/224 of the network's, a crop of the network's size is cut out of the middle,
@@ -9,6 +9,8 @@ crops of the same photograph at places that the seed chooses.
 from __future__ import annotations
 
 import warnings
+import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,9 +19,9 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.errors import DataError
+from accelsim.errors import DataError, near_miss_hint
 from accelsim.workload.arrays import count_nonfinite, read_npy, read_npz, require_file
-from accelsim.workload.network import InputKind, InputSpec
+from accelsim.workload.input_spec import InputKind, InputSpec
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -27,7 +29,12 @@ if TYPE_CHECKING:
 Float32Array = NDArray[np.float32]
 Shape = tuple[int, ...]
 
-#: Distributions by name.
+#: What an input is loaded from: a file, the name of a distribution, or the numbers themselves.
+InputSource = str | Path | NDArray[Any]
+#: The same for a network: one source for all inputs, or one for each by name.
+InputSources = InputSource | Mapping[str, InputSource]
+
+#: Distributions by name; tokens are uniform under each.
 DISTRIBUTIONS = ("normal", "uniform")
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 #: Share of a resized photograph's shorter side that the crop keeps (ImageNet practice).
@@ -41,37 +48,128 @@ _INPUT_STREAM = 0x696E707574
 
 @dataclass(frozen=True, slots=True)
 class LoadedInput:
-    """The numbers that a network is given.
+    """The numbers of one input of a network.
 
     Parameters
     ----------
     values : float32 array (batch, ...)
-        Channels last.
+        Channels last; float64 for tokens.
     provenance : str
         Where they come from, in a few words.
     """
 
-    values: Float32Array
+    values: NDArray[Any]
     provenance: str
 
 
-def load_input(
-    spec: str | Path | None, workload_input: InputSpec, *, batch: int = 1, seed: int = 0
-) -> LoadedInput:
-    """Load the input of a network.
+@dataclass(frozen=True, slots=True)
+class LoadedInputs:
+    """The numbers of all inputs of a network.
 
     Parameters
     ----------
-    spec : str, Path or None
-        A PNG or JPEG file; an ``.npy`` or ``.npz`` file; ``normal`` (mean 0, standard
-        deviation 1) or ``uniform`` (0 to 1). None is the default: a photograph that
-        ships with matplotlib for a network that reads an image, else ``normal``.
+    values : mapping from str to array (batch, ...)
+        By name of the input; see `LoadedInput`.
+    provenance : str
+        Where they come from, in a few words.
+    """
+
+    values: Mapping[str, NDArray[Any]]
+    provenance: str
+
+
+def load_inputs(
+    source: InputSources | None, given: Mapping[str, InputSpec], *, batch: int = 1, seed: int = 0
+) -> LoadedInputs:
+    """Load every input of a network.
+
+    Parameters
+    ----------
+    source : InputSource, mapping from str to InputSource, or None
+        As for `load_input`, by name; inputs that are not named get their default. Without
+        names a distribution is for all inputs, an ``.npz`` file holds them all by name,
+        and anything else is for a network with one input.
+    given : mapping from str to InputSpec
+        `Workload.given`.
+    batch, seed : int
+        As for `load_input`; several inputs have a random stream each.
+
+    Raises
+    ------
+    DataError
+        As for `load_input`; names the input where there are several.
+    """
+    if not isinstance(source, Mapping) and len(given) == 1:
+        ((name, spec),) = given.items()
+        loaded = load_input(source, spec, batch=batch, seed=seed)
+        return LoadedInputs({name: loaded.values}, loaded.provenance)
+    sources = _by_name(source, given)
+    loaded_inputs = {}
+    for name, spec in given.items():
+        try:
+            loaded_inputs[name] = load_input(
+                sources.get(name), spec, batch=batch, seed=seed,
+                stream=zlib.crc32(name.encode()) if len(given) > 1 else None,
+            )  # fmt: skip
+        except DataError as error:
+            raise DataError(f"Input {name!r}: {error}") from error
+    return LoadedInputs(
+        {name: loaded.values for name, loaded in loaded_inputs.items()},
+        "; ".join(f"{name}: {loaded.provenance}" for name, loaded in loaded_inputs.items()),
+    )
+
+
+def _by_name(
+    source: InputSources | None, given: Mapping[str, InputSpec]
+) -> Mapping[str, InputSource]:
+    """Return the source of every input that has one."""
+    names = ", ".join(given)
+    if source is None:
+        return {}
+    if isinstance(source, str) and source in DISTRIBUTIONS:
+        return dict.fromkeys(given, source)
+    if isinstance(source, str | Path) and Path(source).suffix.lower() == ".npz":
+        source = read_npz(Path(source))
+        missing = [name for name in given if name not in source]
+        if missing:
+            raise DataError(f"The file lacks {missing[0]!r}; the network reads {names}.")
+    if not isinstance(source, Mapping):
+        raise DataError(
+            f"The network reads {names}; give each by name, or an .npz file that holds them all."
+        )
+    for name in source:
+        if name not in given:
+            raise DataError(
+                f"The network has no input {name!r}.{near_miss_hint(name, given)} It reads {names}."
+            )
+    return source
+
+
+def load_input(
+    spec: InputSource | None,
+    workload_input: InputSpec,
+    *,
+    batch: int = 1,
+    seed: int = 0,
+    stream: int | None = None,
+) -> LoadedInput:
+    """Load an input of a network.
+
+    Parameters
+    ----------
+    spec : str, Path, array or None
+        A PNG or JPEG file; an ``.npy`` or ``.npz`` file; an array; ``normal`` (mean 0,
+        standard deviation 1) or ``uniform`` (0 to 1), both of which mean uniform tokens
+        for an input of tokens. None is the default: a photograph that ships with
+        matplotlib for an image, else ``normal``.
     workload_input : InputSpec
         Shape and kind of what the network reads.
     batch : int
         Samples. A file of arrays must hold at least as many; its first ones are used.
     seed : int
         For distributions and for the crops after the first.
+    stream : int, optional
+        Sets the random numbers of an input apart from those of others.
 
     Returns
     -------
@@ -80,16 +178,23 @@ def load_input(
     Raises
     ------
     DataError
-        If the file is missing, corrupt, too large, of the wrong shape, or holds NaN
-        or infinity.
+        If the file is missing, corrupt, too large, of the wrong shape, holds NaN or
+        infinity, or holds tokens that are not in the vocabulary.
     """
     if batch < 1:
         raise DataError(f"The batch is {batch}; it must be at least 1.")
-    generator = np.random.Generator(np.random.PCG64((_INPUT_STREAM, seed)))
+    key = (_INPUT_STREAM, seed) if stream is None else (_INPUT_STREAM, seed, stream)
+    generator = np.random.Generator(np.random.PCG64(key))
     shape = (batch, *workload_input.shape)
     if spec is None:
         spec = default_image() if workload_input.kind is InputKind.IMAGE else "normal"
+    if not isinstance(spec, str | Path):
+        given = _fit("The input", np.asarray(spec), workload_input, batch)
+        return LoadedInput(given, "an array")
     if spec in DISTRIBUTIONS:
+        if workload_input.vocabulary is not None:
+            tokens = generator.integers(0, workload_input.vocabulary, shape).astype(np.float64)
+            return LoadedInput(tokens, f"uniform tokens, seed {seed}")
         return LoadedInput(_draw(str(spec), shape, generator), f"{spec} distribution, seed {seed}")
     path = Path(spec)
     suffix = path.suffix.lower()
@@ -97,7 +202,8 @@ def load_input(
         values = _load_image(path, workload_input, batch, generator)
         return LoadedInput(values, f"photograph {path.name}")
     if suffix in (".npy", ".npz"):
-        values = _fit(path, read_npy(path) if suffix == ".npy" else _only_array(path), shape)
+        raw = read_npy(path) if suffix == ".npy" else _only_array(path)
+        values = _fit(path, raw, workload_input, batch)
         return LoadedInput(values, f"array file {path.name}")
     known = ", ".join((*IMAGE_SUFFIXES, ".npy", ".npz"))
     raise DataError(
@@ -147,30 +253,44 @@ def _only_array(path: Path) -> NDArray[Any]:
     return next(iter(arrays.values()))
 
 
-def _fit(path: Path, values: NDArray[Any], shape: Shape) -> Float32Array:
-    """Return the first `shape[0]` samples; a single sample may come without its batch axis."""
-    batch, sample = shape[0], shape[1:]
+def _fit(where: Path | str, values: NDArray[Any], spec: InputSpec, batch: int) -> NDArray[Any]:
+    """Return the first `batch` samples; a single sample may come without its batch axis."""
+    sample = spec.shape
+    if values.dtype.kind not in "fiub":
+        raise DataError(f"{where} holds {values.dtype}; real numbers are needed.")
     if values.shape == sample:
         values = values[None]
-    if values.shape[1:] != sample or values.ndim != len(shape):
+    if values.shape[1:] != sample or values.ndim != 1 + len(sample):
         hint = ""
         if values.ndim >= 3 and (*values.shape[-2:], values.shape[-3]) == sample:
             hint = " Channels come last here: numpy.moveaxis(x, -3, -1) puts them there."
         raise DataError(
-            f"{path} holds an array of shape {values.shape}; the network reads"
+            f"{where} holds an array of shape {values.shape}; the network reads"
             f" (batch, {', '.join(map(str, sample))}).{hint}"
         )
     if len(values) < batch:
-        raise DataError(f"{path} holds {len(values)} samples, fewer than the batch of {batch}.")
+        raise DataError(f"{where} holds {len(values)} samples, fewer than the batch of {batch}.")
+    if spec.vocabulary is not None:
+        return _tokens(where, np.asarray(values[:batch], dtype=np.float64), spec.vocabulary)
     with np.errstate(over="ignore"):
-        return _finite(path, np.ascontiguousarray(values[:batch], dtype=np.float32))
+        return _finite(where, np.ascontiguousarray(values[:batch], dtype=np.float32))
 
 
-def _finite(path: Path, values: Float32Array) -> Float32Array:
+def _tokens(where: Path | str, values: NDArray[Any], vocabulary: int) -> NDArray[Any]:
+    known = (values >= 0) & (values < vocabulary) & (values == np.floor(values))
+    if not known.all():
+        first = values[~known].flat[0]
+        raise DataError(
+            f"{where} holds the token {first:g}; tokens are whole numbers, 0 to {vocabulary - 1}."
+        )
+    return np.ascontiguousarray(values)
+
+
+def _finite(where: Path | str, values: Float32Array) -> Float32Array:
     count = count_nonfinite(values)
     if count:
         raise DataError(
-            f"{path}: {count} of {values.size} numbers are NaN or infinite as float32;"
+            f"{where}: {count} of {values.size} numbers are NaN or infinite as float32;"
             " every result would be. Replace them."
         )
     return values

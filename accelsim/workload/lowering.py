@@ -8,7 +8,6 @@ from accelsim.errors import ConfigError
 from accelsim.precision.recipe import Recipe
 from accelsim.workload.builder import TraceBuilder
 from accelsim.workload.forward import lower_forward
-from accelsim.workload.graph import INPUT
 from accelsim.workload.loss import Loss
 from accelsim.workload.network import Workload
 from accelsim.workload.optimizer import Optimizer
@@ -89,7 +88,7 @@ def lower(
         batch=batch,
         ops=tuple(builder.ops),
         tensors=dict(builder.tensors),
-        inputs=(INPUT,),
+        inputs=tuple(workload.given),
         parameters=tuple(builder.parameters),
         outputs=tuple(produced[name] for name in workload.output_names),
     )

@@ -1,10 +1,9 @@
-"""A network as a user writes it: an input and a list of layers on named tensors."""
+"""A network as a user writes it: inputs and a list of layers on named tensors."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -16,9 +15,10 @@ from accelsim.config import StrictModel, load_model
 from accelsim.errors import ConfigError, UnknownNameError
 from accelsim.files import resource_path
 from accelsim.registry import Registry
-from accelsim.workload.graph import Graph, LayerError, resolve_graph
+from accelsim.workload.graph import INPUT, Graph, LayerError, resolve_graph
+from accelsim.workload.input_spec import InputSpec
 from accelsim.workload.layers import Layer
-from accelsim.workload.layers.base import Extent
+from accelsim.workload.layers.base import LAYER_NAME
 from accelsim.workload.parameters import ParameterSpec
 
 
@@ -83,44 +83,12 @@ AnyLayer = Annotated[
 ]
 
 
-class InputKind(StrEnum):
-    """What a network reads."""
-
-    #: A picture: (height, width, channels).
-    IMAGE = "image"
-    #: Anything else: numbers without a picture behind them.
-    FEATURES = "features"
-
-
-class InputSpec(StrictModel):
-    """The tensor that a network is given."""
-
-    shape: tuple[Extent, ...] = Field(min_length=1, max_length=4)
-    """(height, width, channels) or (features), without the batch."""
-    kind: InputKind = InputKind.FEATURES
-    """What it is."""
-    first_layer_exception: bool = True
-    """Whether the recipe's exception for a first layer that reads an image applies; features
-    never get it."""
-    mean: tuple[float, ...] | None = None
-    """Subtracted from each channel of an image of numbers from 0 to 1."""
-    std: tuple[Annotated[float, Field(gt=0)], ...] | None = None
-    """Each channel is divided by it, after `mean`."""
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.kind is InputKind.IMAGE and len(self.shape) != 3:
-            raise ValueError(
-                f"an image has the shape [height, width, channels], not {list(self.shape)}"
-            )
-        for name, values in (("mean", self.mean), ("std", self.std)):
-            if values is not None and len(values) != self.shape[-1]:
-                raise ValueError(f"{name} has {len(values)} numbers for {self.shape[-1]} channels")
-        return self
+#: Name of an input, which layers read it by.
+InputName = Annotated[str, Field(pattern=LAYER_NAME, max_length=200)]
 
 
 class Workload(StrictModel):
-    """A network: an input, layers, and where it comes from."""
+    """A network: inputs, layers, and where it comes from."""
 
     name: str = Field(min_length=1, max_length=200)
     """Name of the network."""
@@ -128,8 +96,10 @@ class Workload(StrictModel):
     """What it is, in a sentence."""
     source: str = ""
     """Who defined it."""
-    input: InputSpec
-    """What it reads, under the name ``input``."""
+    input: InputSpec | None = None
+    """What it reads, under the name ``input``; null where it reads several things."""
+    inputs: dict[InputName, InputSpec] = Field(default_factory=dict, max_length=100)
+    """What it reads, by name, in place of `input`; layers name what they read."""
     layers: tuple[AnyLayer, ...] = Field(max_length=100_000)
     """Layers in the order of computation; each reads the one before unless it names others."""
     outputs: tuple[str, ...] = ()
@@ -137,19 +107,44 @@ class Workload(StrictModel):
     fold_batch_norm: bool = False
     """Fold batch norm into the convolution before it, for inference."""
 
+    def __hash__(self) -> int:
+        """Return a hash of what equal networks share."""
+        return hash((self.name, self.layers, tuple(self.given), self.outputs))
+
     @model_validator(mode="after")
     def _check_graph(self) -> Self:
+        if bool(self.inputs) is (self.input is not None):
+            raise _located(
+                ("inputs",) if self.inputs else (),
+                "A network has an input, or inputs by name: exactly one of the two is given.",
+            )
         if not self.layers:
             raise _located(("layers",), "A network needs at least one layer.")
         try:
             graph = self.graph
         except LayerError as error:
             raise _located(("layers", error.index, *error.place), str(error)) from error
+        self._check_readers(graph)
         known = {node.name for node in graph.nodes}
         for index, name in enumerate(self.outputs):
             if name not in known:
                 raise _located(("outputs", index), f"{name!r} is no layer of this network.")
         return self
+
+    def _check_readers(self, graph: Graph) -> None:
+        """Refuse an input that nobody reads, and tokens where numbers are expected."""
+        for name in self.inputs:
+            if name not in graph.readers:
+                raise _located(
+                    ("inputs", name), f"Nothing reads {name!r}. Name it in the inputs of a layer."
+                )
+        for name, spec in self.given.items():
+            for node in graph.effective_readers(name):
+                problem = node.layer.token_problem(spec.vocabulary)
+                if problem is not None:
+                    raise _located(
+                        ("layers", node.index), f"{node.layer.kind} {node.name!r} {problem}."
+                    )
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy with some fields changed, unchecked; its graph is made anew."""
@@ -162,10 +157,15 @@ class Workload(StrictModel):
         """The layers, connected, with every shape."""
         return resolve_graph(
             self.layers,
-            self.input.shape,
+            {name: spec.shape for name, spec in self.given.items()},
             fold_batch_norm=self.fold_batch_norm,
             outputs=self.outputs,
         )
+
+    @property
+    def given(self) -> Mapping[str, InputSpec]:
+        """What the network reads, by name, in order; the name of a single `input` is ``input``."""
+        return self.inputs if self.input is None else {INPUT: self.input}
 
     @property
     def output_names(self) -> tuple[str, ...]:

@@ -42,6 +42,8 @@ class Role(StrEnum):
     STATE = "state"
     #: Per-tensor scale of a scaled format; one element.
     SCALE = "scale"
+    #: Whole numbers that the network is given and that name rows of a table.
+    TOKEN = "token"
     #: What the network should have said: class numbers, or target values.
     LABEL = "label"
     #: A number that each training step is given, such as the learning rate; one element.

@@ -83,7 +83,7 @@ def step_settings(
 
 
 def seeded_inputs(trace: Trace, *, seed: int = 0, loss_scale: float = 1.0) -> Settings:
-    """Return all inputs of a trace but the first, for a training step on seeded labels.
+    """Return all inputs of a trace but those of the network, for a training step on seeded labels.
 
     Class numbers are uniform over the logits' last axis, target values normal; the
     optimizer's numbers are usual ones. A trace without such inputs gives none.

@@ -5,14 +5,14 @@
 
 Inputs (`Trace.inputs`), given for every step:
 
-* ``input``: the batch, channels last;
+* ``input``, or the network's inputs by name: the batch, channels last;
 * ``labels``: class numbers, in the shape of the logits without their last axis; for the
   squared error target values in the output's shape;
 * ``loss_scale``: one number, 1 for recipes without loss scaling;
 * with ``sgd``: ``learning_rate``, ``momentum``, ``weight_decay``, one number each;
 * with ``adam``: ``learning_rate``, ``weight_decay``, ``beta1``, ``beta2``, and
   ``bias_correction``, the two numbers 1 / (1 - beta**t) at step t = 1, 2, ...
-  `accelsim.workload.settings.step_settings` makes all but the first two.
+  `accelsim.workload.settings.step_settings` makes all but samples and labels.
 
 Parameters (`Trace.parameters`): for every parameter ``fc.weight`` of the network a master
 copy of that name, in the trace's layout and the recipe's ``update.master`` format;
@@ -42,7 +42,7 @@ from accelsim.precision.recipe import GemmRule, LossScalingMethod, Recipe
 from accelsim.workload.backward_scope import BackwardScope
 from accelsim.workload.builder import TraceBuilder
 from accelsim.workload.forward import gemm_rules, lower_forward
-from accelsim.workload.graph import INPUT, Graph, Node
+from accelsim.workload.graph import Graph, Node
 from accelsim.workload.layers import Softmax
 from accelsim.workload.loss import LABELS, LOSS, LOSS_SCALE, Loss, lower_loss
 from accelsim.workload.network import Workload
@@ -87,7 +87,7 @@ def lower_training(
         batch=batch,
         ops=tuple(builder.ops),
         tensors=dict(builder.tensors),
-        inputs=(INPUT, LABELS, LOSS_SCALE, *settings),
+        inputs=(*workload.given, LABELS, LOSS_SCALE, *settings),
         parameters=tuple(builder.parameters),
         outputs=tuple(dict.fromkeys(outputs)),
         updates=dict(builder.updates),
@@ -99,8 +99,8 @@ def _index(graph: Graph, name: str) -> int:
 
 
 def _learning(graph: Graph) -> dict[str, bool]:
-    """Return, for the input and every layer, whether it or anything before it learns."""
-    learns = {INPUT: False}
+    """Return, for every input and layer, whether it or anything before it learns."""
+    learns = dict.fromkeys(graph.inputs, False)
     for node in graph.nodes:
         specs = node.layer.parameters(node.input_shapes)
         own = any(spec.learned for spec in specs)
@@ -181,7 +181,7 @@ def _continues(node: Node, source: str, graph: Graph) -> bool:
     It does if this layer alone reads the input, and the layer before it in the list is
     the one that made it.
     """
-    if source == INPUT or len(graph.readers[source]) > 1:
+    if source in graph.inputs or len(graph.readers[source]) > 1:
         return False
     maker = graph.nodes[_index(graph, source)]
     return maker.index == node.index - 1 and maker.layer.passes_errors_on

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import DataError, ShapeError
-from accelsim.workload.network import InputSpec
+from accelsim.workload.input_spec import InputSpec
 
 #: Samples that one split may have; more is a mistaken file.
 MAX_SAMPLES = 10_000_000
@@ -66,6 +66,9 @@ class DataSet:
         Apart from each other.
     classes : int
         Labels are 0 to classes - 1.
+    parts : tuple of (str, int)
+        For networks with several inputs: the name of each, and how many of a sample's
+        elements are for it, in the order in which they follow each other.
     """
 
     name: str
@@ -73,6 +76,7 @@ class DataSet:
     train: Split
     test: Split
     classes: int
+    parts: tuple[tuple[str, int], ...] = ()
 
     def __post_init__(self) -> None:
         for split in (self.train, self.test):
@@ -88,8 +92,44 @@ class DataSet:
 Reader = Callable[[Path | None], DataSet]
 
 
-def network_input(x: NDArray[Any], spec: InputSpec) -> Float32Array:
-    """Return samples as a network reads them: pixels from 0 to 1, then normalised per channel.
+def network_inputs(
+    x: NDArray[Any], given: Mapping[str, InputSpec], parts: tuple[tuple[str, int], ...] = ()
+) -> dict[str, NDArray[Any]]:
+    """Return samples as a network reads them, by name of its inputs.
+
+    Parameters
+    ----------
+    x : array (samples, ...)
+        As for `network_input`; for several inputs (samples, elements of all parts).
+    given : mapping from str to InputSpec
+        `Workload.given`.
+    parts : tuple of (str, int)
+        `DataSet.parts`; not needed for one input.
+
+    Raises
+    ------
+    ShapeError
+        If the data do not have the parts that the network reads.
+    DataError
+        If tokens are not in a vocabulary.
+    """
+    if len(given) == 1:
+        ((name, spec),) = given.items()
+        return {name: network_input(x, spec)}
+    if {name for name, _ in parts} != set(given):
+        has = ", ".join(name for name, _ in parts) or "one part without a name"
+        raise ShapeError(f"The network reads {', '.join(given)}; the data have {has}.")
+    found, start = {}, 0
+    for name, width in parts:
+        found[name] = network_input(x[:, start : start + width], given[name])
+        start += width
+    return found
+
+
+def network_input(x: NDArray[Any], spec: InputSpec) -> NDArray[Any]:
+    """Return samples as an input takes them: pixels from 0 to 1, then normalised per channel.
+
+    Tokens stay as they are.
 
     Parameters
     ----------
@@ -102,11 +142,20 @@ def network_input(x: NDArray[Any], spec: InputSpec) -> Float32Array:
     ------
     ShapeError
         If a sample does not have as many elements as the network reads.
+    DataError
+        If tokens are not in the vocabulary.
     """
     if math.prod(x.shape[1:]) != math.prod(spec.shape):
         raise ShapeError(
             f"A sample has the shape {x.shape[1:]}; the network reads {tuple(spec.shape)}."
         )
+    if spec.vocabulary is not None:
+        if x.size and not (x.min() >= 0 and x.max() < spec.vocabulary):
+            raise DataError(
+                f"The data hold tokens from {x.min()} to {x.max()};"
+                f" the network reads 0 to {spec.vocabulary - 1}."
+            )
+        return x.reshape(len(x), *spec.shape).astype(np.float64)
     values = x.reshape(len(x), *spec.shape).astype(np.float32)
     if x.dtype == np.uint8:
         values /= np.float32(PIXEL_MAX)

@@ -22,8 +22,9 @@ from pathlib import Path
 
 from accelsim.errors import ConfigError, Problem
 from accelsim.workload.graph import INPUT
+from accelsim.workload.input_spec import InputSpec
 from accelsim.workload.layers import Constant, Conv2d, Layer, Linear, Shape
-from accelsim.workload.network import InputSpec, Workload
+from accelsim.workload.network import Workload
 
 MAX_TOPOLOGY_BYTES = 16 * 2**20
 _CONV_COLUMNS = (

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Shape = tuple[int, ...]
 Float64Array = NDArray[np.float64]
 
+#: What names of layers and inputs look like.
+LAYER_NAME = r"^[A-Za-z_][A-Za-z0-9_./-]*$"
 #: Largest extent of anything that a user may write.
 MAX_EXTENT = 2**20
 
@@ -62,10 +64,10 @@ class Layer(StrictModel, ABC):
 
     kind: str
     """Which layer it is."""
-    name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_./-]*$", max_length=200)
+    name: str = Field(pattern=LAYER_NAME, max_length=200)
     """Name, unique in the network; parameters are called ``name.weight`` and so on."""
     inputs: tuple[str, ...] | None = None
-    """Names of the layers whose outputs it reads, or ``input``; null means the layer before."""
+    """Names of the layers whose outputs it reads, or of inputs; null means the layer before."""
 
     @abstractmethod
     def output_shape(self, inputs: Sequence[Shape]) -> Shape:
@@ -113,6 +115,18 @@ class Layer(StrictModel, ABC):
         parameters : mapping from str to float64 array
             By name within the layer, in PyTorch's layout.
         """
+
+    def token_problem(self, vocabulary: int | None) -> str | None:
+        """Return why the layer cannot read an input, in words that follow its name, or None.
+
+        Parameters
+        ----------
+        vocabulary : int or None
+            How many different tokens the input holds; None where it holds numbers.
+        """
+        if vocabulary is None:
+            return None
+        return "computes with numbers and is given tokens; an embedding turns them into numbers"
 
     def parameters(self, inputs: Sequence[Shape]) -> tuple[ParameterSpec, ...]:
         """Return what the layer learns; empty here."""

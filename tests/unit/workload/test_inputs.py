@@ -12,8 +12,8 @@ from PIL import Image
 
 from accelsim.errors import DataError
 from accelsim.workload import inputs
+from accelsim.workload.input_spec import InputKind, InputSpec
 from accelsim.workload.inputs import default_image, load_input
-from accelsim.workload.network import InputKind, InputSpec
 
 PHOTO = InputSpec(shape=(224, 224, 3), kind=InputKind.IMAGE)
 SMALL = InputSpec(shape=(32, 32, 3), kind=InputKind.IMAGE)
