@@ -14,6 +14,8 @@ a loss scale of 1000 are each said to be needed.
 from __future__ import annotations
 
 import math
+import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -22,12 +24,15 @@ from typing import Any
 
 from accelsim.errors import ConfigError, UnknownNameError
 from accelsim.explore.training import train
+from accelsim.precision import list_recipes
 from accelsim.training import DataSet, TrainingResult, TrainingSettings, load_data
 
 STUDY_SCHEMA = "accelsim.training_study/1"
 #: The variant that the others are compared with.
 REFERENCE = "fp32"
 _CELLS = "trainings"
+#: A variant's name is a folder's, too.
+_VARIANT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,24 @@ class Variant:
 
     recipe: str
     overrides: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> tuple[str, Variant]:
+        """Return name and variant from a text such as ``narrow=wang2018 recipe.KEY=VALUE``.
+
+        Raises
+        ------
+        ConfigError
+            If the text has another form.
+        """
+        name, equals, rest = text.partition("=")
+        words = rest.split()
+        if not (_VARIANT_NAME.fullmatch(name) and equals and words):
+            raise ConfigError(
+                f"{text!r} is no variant; write a name, a recipe and what differs, such as"
+                " 'short=wang2018 recipe.accumulator.chunk_size=8'."
+            )
+        return name, cls(words[0], tuple(words[1:]))
 
 
 #: What the study trains with, by name; the order is that of the table.
@@ -61,6 +84,21 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
         ),
     }
 )
+
+
+def named_variants(names: Sequence[str]) -> dict[str, Variant]:
+    """Return variants by name; a recipe's name stands for the recipe as it is.
+
+    Raises
+    ------
+    UnknownNameError
+        For a name that neither `VARIANTS` nor the recipes have.
+    """
+    known = {name: Variant(name) for name in list_recipes()} | dict(VARIANTS)
+    for name in names:
+        if name not in known:
+            raise UnknownNameError("variant", name, known)
+    return {name: known[name] for name in names}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +171,10 @@ def study_training(
     *,
     data: DataSet | str,
     settings: TrainingSettings,
-    variants: Sequence[str] = tuple(VARIANTS),
+    variants: Mapping[str, Variant] = VARIANTS,
     seeds: int = 3,
     threads: int | None = None,
+    jobs: int = 1,
     folder: Path | None = None,
     on_progress: Callable[[str], None] | None = None,
 ) -> TrainingStudy:
@@ -149,46 +188,45 @@ def study_training(
         As for `accelsim.training.load_data`.
     settings : TrainingSettings
         Held equal; its seed is the first of `seeds` consecutive ones.
-    variants : sequence of str
-        Names of `VARIANTS`.
-    seeds, threads : int
-        Trainings per variant, and threads of each.
+    variants : mapping from str to Variant
+        What is trained, by name, in the order of the table.
+    seeds : int
+        Trainings per variant.
+    threads : int, optional
+        Threads of each training; the cores divided by `jobs` where None. Never changes a bit.
+    jobs : int
+        Trainings at once, each in a process of its own.
     folder : Path, optional
         Keeps a checkpoint of each training; the same study goes on where it stopped.
     on_progress : callable, optional
-        Called with a line of text after every step.
+        Called with a line of text after every step, or after every training where there
+        are several at once.
 
     Raises
     ------
     UnknownNameError, ConfigError, DataError
         If an input is wrong.
     """
-    for name in variants:
-        if name not in VARIANTS:
-            raise UnknownNameError("variant", name, VARIANTS)
-    if seeds < 1:
-        raise ConfigError(f"A study needs at least 1 seed, not {seeds}.")
+    if seeds < 1 or jobs < 1:
+        raise ConfigError(f"A study needs at least 1 seed and 1 job, not {seeds} and {jobs}.")
     loaded = data if isinstance(data, DataSet) else load_data(data)
-    results: dict[str, tuple[TrainingResult, ...]] = {}
-    for name in dict.fromkeys(variants):
-        results[name] = tuple(
-            train(
-                workload,
-                data=loaded,
-                recipe=VARIANTS[name].recipe,
-                overrides=VARIANTS[name].overrides,
-                settings=replace(settings, seed=settings.seed + offset),
-                threads=threads,
-                folder=_cell(folder, name, settings.seed + offset),
-                resume=True,
-                priced=False,
-                on_progress=on_progress,
-            )
-            for offset in range(seeds)
+    threads = threads or max(1, (os.cpu_count() or 1) // jobs)
+    cells = [
+        _Cell(name, variant, replace(settings, seed=settings.seed + offset))
+        for name, variant in variants.items()
+        for offset in range(seeds)
+    ]
+    trained = _trained(
+        cells, workload, loaded, threads=threads, jobs=jobs, folder=folder, on_progress=on_progress
+    )
+    results = {
+        name: tuple(
+            result for cell, result in zip(cells, trained, strict=True) if cell.name == name
         )
-    first = next(iter(results.values()))[0]
+        for name in variants
+    }
     return TrainingStudy(
-        workload=first.workload,
+        workload=trained[0].workload,
         data=loaded.name,
         provenance=loaded.provenance,
         settings={**settings.document(), "seeds": seeds},
@@ -197,13 +235,69 @@ def study_training(
     )
 
 
-def _cell(folder: Path | None, variant: str, seed: int) -> Path | None:
-    """Return the folder of one training, made if it is not there."""
-    if folder is None:
-        return None
-    cell = folder / _CELLS / f"{variant}-{seed}"
-    cell.mkdir(parents=True, exist_ok=True)
-    return cell
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """One training of the study: a variant with one seed."""
+
+    name: str
+    variant: Variant
+    settings: TrainingSettings
+
+    def train(
+        self,
+        workload: str,
+        data: DataSet,
+        *,
+        threads: int,
+        folder: Path | None,
+        on_progress: Callable[[str], None] | None = None,
+    ) -> TrainingResult:
+        """Train it, or go on with it."""
+        own = None
+        if folder is not None:
+            own = folder / _CELLS / f"{self.name}-{self.settings.seed}"
+            own.mkdir(parents=True, exist_ok=True)
+        return train(
+            workload,
+            data=data,
+            recipe=self.variant.recipe,
+            overrides=self.variant.overrides,
+            settings=self.settings,
+            threads=threads,
+            folder=own,
+            resume=True,
+            priced=False,
+            on_progress=on_progress,
+        )
+
+
+def _trained(
+    cells: Sequence[_Cell],
+    workload: str,
+    data: DataSet,
+    *,
+    threads: int,
+    jobs: int,
+    folder: Path | None,
+    on_progress: Callable[[str], None] | None,
+) -> list[TrainingResult]:
+    """Return the result of every cell, in order."""
+    if jobs == 1:
+        return [
+            cell.train(workload, data, threads=threads, folder=folder, on_progress=on_progress)
+            for cell in cells
+        ]
+    from joblib import Parallel, delayed
+
+    trained = []
+    running = Parallel(n_jobs=jobs, return_as="generator")(
+        delayed(cell.train)(workload, data, threads=threads, folder=folder) for cell in cells
+    )
+    for cell, result in zip(cells, running, strict=True):
+        trained.append(result)
+        if on_progress is not None:
+            on_progress(f"{len(trained)} of {len(cells)}: {cell.name}, seed {cell.settings.seed}")
+    return trained
 
 
 def _row(variant: str, result: TrainingResult) -> StudyRow:

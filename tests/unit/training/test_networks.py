@@ -28,3 +28,12 @@ def test_cifar10_resnet_is_resnet_20_with_projections() -> None:
     assert network.parameter_count == convolutions + projections + norms + 64 * 10 + 10
     weighted = [layer for layer in network.layers if layer.feeds_gemm]
     assert len(weighted) == 20 + 2  # the projections are not counted in the name
+
+
+def test_fashion_resnet_differs_from_cifar10_resnet_in_its_image_only() -> None:
+    small, large = load_workload("fashion_resnet"), load_workload("cifar10_resnet")
+    assert large.parameter_count - small.parameter_count == 9 * (3 - 1) * 16
+    assert small.layers[1:] == large.layers[1:]
+    assert [node.output_shape[0] for node in small.graph.nodes if node.name.endswith(".add")] == [
+        *(28, 28, 28), *(14, 14, 14), *(7, 7, 7),
+    ]  # fmt: skip
