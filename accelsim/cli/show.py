@@ -52,7 +52,7 @@ _FIGURE = click.option(
 )
 _FORCE = click.option("--force", is_flag=True, help="Overwrite the file.")
 _OP_OR_ALL = click.option("--op", metavar="NAME", help="One op of the trace [all].")
-_FIGURE = click.option(
+_GANTT = click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.svg",
     help="Draw a Gantt figure.",
 )  # fmt: skip
@@ -62,14 +62,16 @@ _show_command("workload", "Print a network layer by layer.", _SET)
 _show_command("recipe", "Print which number goes where.", _SET)
 _show_command(
     "format",
-    "Print a number format: constants, up to 8 bits all codes, and how dense its values are.",
+    "Print a number format: constants, up to 8 bits all codes, and how dense its values are. "
+    "It has a name, such as fp8_e5m2, float_e3m2, int3, posit6_es1 or mx_fp4, or is spelled: "
+    "'{exponent_bits: 4, mantissa_bits: 3, specials: nan_only}'.",
     _FIGURE,
     _FORCE,
 )
 _show_command("trace", "Print the ops that a network lowers to.", _ARCH, _RECIPE, _BATCH, _SET)
 _show_command(
     "timeline", "Print when every unit is busy; draw it with -o.",
-    _ARCH, _RECIPE, _BATCH, _OP_OR_ALL, _FIGURE, _SET,
+    _ARCH, _RECIPE, _BATCH, _OP_OR_ALL, _GANTT, _SET,
 )  # fmt: skip
 _show_command(
     "schedule", "Print the loop nest and the order of additions.", _ARCH, _RECIPE, _BATCH, _OP, _SET

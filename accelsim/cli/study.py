@@ -92,10 +92,13 @@ def accumulation(
     step of the accumulator exceeds what is added; chunks and stochastic rounding help.
     """
     from accelsim.explore.accumulation import study_accumulation
+    from accelsim.precision import format_spec
     from accelsim.report.accumulation import accumulation_table, write_accumulation_folder
     from accelsim.report.run_folder import prepare_folder
 
     sizes = _chunk_sizes(chunks)
+    for name in ("format", "outer_format", "input_format"):
+        options[name] = None if options[name] is None else format_spec(options[name])
     if output is not None:
         prepare_folder(output, force=force)
     with progress(quiet or as_json) as on_progress:

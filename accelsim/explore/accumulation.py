@@ -24,11 +24,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import ConfigError
-from accelsim.formats import FormatSpec, NumberFormat, Rounding, get_format
+from accelsim.formats import FormatSpec, NumberFormat, Rounding
 from accelsim.formats.random_bits import StreamKey
 from accelsim.numerics import matmul
 from accelsim.numerics.errors_report import measure
-from accelsim.precision import Accumulator
+from accelsim.precision import Accumulator, arithmetic_format, stored_format
 
 ACCUMULATION_SCHEMA = "accelsim.accumulation_study/1"
 #: Chunk sizes of the study unless told otherwise: powers of two.
@@ -199,10 +199,10 @@ def study_accumulation(
     kind = _choice(Distribution, distribution)
     modes = tuple(_choice(Rounding, rounding) for rounding in roundings)
     _check(length=length, trials=trials, chunk_sizes=chunk_sizes, modes=modes)
-    inner = get_format(format)
-    outer = inner if outer_format is None else get_format(outer_format)
+    inner = arithmetic_format(format)
+    outer = inner if outer_format is None else arithmetic_format(outer_format)
     default_input = PRODUCT_OPERANDS if kind is Distribution.PRODUCT else inner
-    operand = get_format(default_input if input_format is None else input_format)
+    operand = stored_format(default_input if input_format is None else input_format)
     addends = draw(kind, operand, length=length, trials=trials, seed=seed)  # (length, trials)
     lengths = tuple(_lengths(length))
     exact = np.array([[math.fsum(x[:n]) for x in addends.T] for n in lengths])

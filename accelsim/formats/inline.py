@@ -1,6 +1,7 @@
 """Formats that a user writes down: a mapping of fields, or a name that says them.
 
-``{exponent_bits: 5, mantissa_bits: 6}`` and ``float_e5m6`` are the same format.
+``{exponent_bits: 5, mantissa_bits: 6}`` and ``float_e5m6`` are the same format;
+``int3``, ``uint5`` and ``posit6_es1`` are integers and posits of any width.
 The name of an unnamed format says all its fields, so it can be written to a
 file and read back.
 """
@@ -13,8 +14,11 @@ from dataclasses import replace
 from typing import Any
 
 from accelsim.errors import ConfigError, Problem, near_miss_hint
+from accelsim.formats.base import NumberFormat
 from accelsim.formats.float_format import FloatFormat
 from accelsim.formats.float_rules import Specials, Subnormals
+from accelsim.formats.integer import IntegerFormat
+from accelsim.formats.posit import PositFormat
 from accelsim.formats.rounding import Choice, Overflow, Rounding, choose
 
 _FIELDS = (
@@ -50,10 +54,17 @@ _NAME = re.compile(
     r"(?:_(?P<overflow>saturate))?"
     r"(?:_(?P<rounding>nearest_away|toward_zero|up|down|stochastic))?"
 )
+_INTEGER = re.compile(r"(?P<unsigned>u?)int(?P<bits>[1-9]\d?)")
+_POSIT = re.compile(r"posit(?P<bits>[1-9]\d?)_es(?P<size>\d)")
 
 
-def parse_name(name: str) -> FloatFormat | None:
+def parse_name(name: str) -> NumberFormat | None:
     """Return the format that a systematic name such as ``float_e5m6`` says, or None.
+
+    Raises
+    ------
+    ConfigError
+        If it says a format that cannot be, such as ``int1``.
 
     Examples
     --------
@@ -61,9 +72,23 @@ def parse_name(name: str) -> FloatFormat | None:
     30.0
     >>> parse_name("ufloat_e5m3").bits
     8
+    >>> parse_name("int3").min_finite, parse_name("posit6_es1").max_finite
+    (-4.0, 256.0)
     >>> parse_name("fp8_e5m2") is None
     True
     """
+    if match := _INTEGER.fullmatch(name):
+        signed = not match["unsigned"]
+        source = "two's complement" if signed else "unsigned"
+        return IntegerFormat(name, int(match["bits"]), signed=signed, source=source)
+    if match := _POSIT.fullmatch(name):
+        source = "Gustafson and Yonemoto, 2017; rounding of the 2022 standard"
+        return PositFormat(name, int(match["bits"]), int(match["size"]), source=source)
+    return _parse_float(name)
+
+
+def _parse_float(name: str) -> FloatFormat | None:
+    """Return the float format that a systematic name says, or None."""
     match = _NAME.fullmatch(name)
     if match is None:
         return None

@@ -74,7 +74,7 @@ def get_format(spec: FormatSpec) -> NumberFormat:
     ----------
     spec : NumberFormat, str or mapping
         A format; a name of the catalog or a systematic name such as
-        ``float_e5m6``; or the fields of a float, such as
+        ``float_e5m6``, ``int3`` or ``posit6_es1``; or the fields of a float, such as
         ``{exponent_bits: 4, mantissa_bits: 3, bias: 11, specials: none}``.
 
     Raises

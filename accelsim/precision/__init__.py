@@ -6,7 +6,13 @@ from accelsim.precision.accumulator import (
     IntegerOverflow,
     PairRule,
 )
-from accelsim.precision.format_ref import ArithmeticFormatRef, FormatRef, arithmetic_format
+from accelsim.precision.format_ref import (
+    ArithmeticFormatRef,
+    FormatRef,
+    arithmetic_format,
+    format_spec,
+    stored_format,
+)
 from accelsim.precision.lookup import get_recipe, list_recipes
 from accelsim.precision.recipe import (
     GemmException,
@@ -43,6 +49,8 @@ __all__ = [
     "VectorRule",
     "amax_scale",
     "arithmetic_format",
+    "format_spec",
     "get_recipe",
     "list_recipes",
+    "stored_format",
 ]

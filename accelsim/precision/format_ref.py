@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import GetPydanticSchema
 from pydantic_core import core_schema
 
+from accelsim.config import parse_yaml
 from accelsim.errors import ConfigError
 from accelsim.formats import FloatFormat, NumberFormat, get_format, get_tensor_format
 from accelsim.formats.inline import systematic_name
@@ -29,6 +30,27 @@ def format_text(fmt: NumberFormat) -> str:
     if fmt.name in format_registry() or not isinstance(fmt, FloatFormat):
         return fmt.name
     return systematic_name(fmt)
+
+
+def format_spec(text: str) -> FormatSpec:
+    """Return what a text of a command line stands for: fields in braces, or a name as it is.
+
+    Raises
+    ------
+    ConfigError
+        If the fields are no YAML mapping, with the place.
+
+    Examples
+    --------
+    >>> get_format(format_spec("{exponent_bits: 4, mantissa_bits: 3}")).name
+    'float_e4m3'
+    >>> format_spec("fp8_e5m2")
+    'fp8_e5m2'
+    """
+    if not text.lstrip().startswith("{"):
+        return text
+    fields: FormatSpec = parse_yaml(text, file="format").data
+    return fields
 
 
 def stored_format(spec: FormatSpec) -> NumberFormat:

@@ -20,6 +20,7 @@ from accelsim.formats import (
     get_tensor_format,
     tensor_format_registry,
 )
+from accelsim.precision import format_spec
 from accelsim.report.number_line import MAX_DRAWN_BITS, finite_values
 from accelsim.report.tables import plain_table
 
@@ -56,17 +57,26 @@ _CONSTANTS: tuple[tuple[type[NumberFormat], tuple[str, ...]], ...] = (
 )  # fmt: skip
 
 
-def find_format(name: str) -> NumberFormat | TensorFormat[Any]:
-    """Return the number format of that name, systematic names included, or the tensor format.
+def find_format(text: str) -> NumberFormat | TensorFormat[Any]:
+    """Return the format that a text stands for.
+
+    That is a number format's name, systematic names included, a tensor format's, or the
+    fields of a float in braces.
 
     Raises
     ------
-    UnknownNameError
-        If it is neither.
+    UnknownNameError, ConfigError
+        If it is none of them, or the fields are wrong.
+
+    Examples
+    --------
+    >>> find_format("{exponent_bits: 4, mantissa_bits: 3}").max_finite
+    240.0
     """
-    if name in tensor_format_registry() and name not in format_registry():
-        return get_tensor_format(name)
-    return get_format(name)
+    spec = format_spec(text)
+    if isinstance(spec, str) and spec in tensor_format_registry() and spec not in format_registry():
+        return get_tensor_format(spec)
+    return get_format(spec)
 
 
 def format_page(fmt: NumberFormat | TensorFormat[Any]) -> Iterator[str | Table]:

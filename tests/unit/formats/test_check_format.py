@@ -28,7 +28,21 @@ def test_every_tensor_format_conforms(name):
 
 @pytest.mark.parametrize(
     "name",
-    ["float_e5m6", "float_e3m2_fn_flushed", "float_e4m3_onezero", "float_e8m0", "float_e10m9"],
+    [
+        "float_e5m6",
+        "float_e3m2_fn_flushed",
+        "float_e4m3_onezero",
+        "float_e8m0",
+        "float_e10m9",
+        "float_e1m1",
+        "float_e2m0",
+        "int3",
+        "int12",
+        "uint1",
+        "posit3_es0",
+        "posit6_es1",
+        "posit12_es4",
+    ],
 )
 def test_inline_formats_conform(name):
     check_format(get_format(name))

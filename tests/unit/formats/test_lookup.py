@@ -113,6 +113,27 @@ def test_the_name_of_an_unnamed_format_says_all_its_fields(fields):
     assert get_format(fmt.name) == fmt
 
 
+@pytest.mark.parametrize(
+    ("name", "bits", "lowest", "highest"),
+    [("int3", 3, -4, 3), ("uint5", 5, 0, 31), ("int48", 48, -(2**47), 2**47 - 1)],
+)
+def test_integers_of_any_width_have_a_name(name, bits, lowest, highest):
+    fmt = get_format(name)
+    assert (fmt.bits, fmt.min_finite, fmt.max_finite) == (bits, lowest, highest)
+
+
+def test_posits_of_any_width_have_a_name():
+    """The largest posit of n bits is (2**2**es)**(n - 2)."""
+    for bits, es in ((3, 0), (6, 1), (12, 2)):
+        assert get_format(f"posit{bits}_es{es}").max_finite == 2.0 ** (2**es * (bits - 2))
+
+
+@pytest.mark.parametrize("name", ["int1", "int49", "uint99", "posit2_es1", "posit17_es2"])
+def test_a_width_that_cannot_be_is_refused(name):
+    with pytest.raises(ConfigError, match=r"it must be"):
+        get_format(name)
+
+
 def test_all_problems_of_a_mapping_are_reported_at_once():
     with pytest.raises(ConfigError) as caught:
         get_format({"exponent_bit": 4, "mantissa_bits": "3", "specials": "iee", "signed": 1})

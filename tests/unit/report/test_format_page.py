@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from accelsim.cli import cli
-from accelsim.errors import OutputError, UnknownNameError
+from accelsim.errors import ConfigError, OutputError, UnknownNameError
 from accelsim.formats import (
     format_registry,
     get_format,
@@ -51,6 +51,36 @@ def test_mx_says_its_blocks_and_scales() -> None:
 
 def test_a_systematic_name_is_a_format() -> None:
     assert "exponent bits   3" in show("float_e3m2").output
+
+
+def test_a_format_in_braces_is_a_format() -> None:
+    """As in a recipe: bias 7 by the IEEE rule, so 240 is the largest, or 448 with one NaN."""
+    assert "max finite      240.0" in show("{exponent_bits: 4, mantissa_bits: 3}").output
+    spelled = "{exponent_bits: 4, mantissa_bits: 3, specials: nan_only}"
+    assert "max finite      448.0" in show(spelled).output
+
+
+def test_integers_and_posits_of_any_width_are_formats() -> None:
+    """Three bits of two's complement end at -4; a posit of six bits, es 1, at 4**4."""
+    assert "-4   -3   -2   -1" in show("int3").output
+    assert "max finite      256.0" in show("posit6_es1").output
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("{exponent_bits: 4", "This is not YAML"),
+        ("{}", "A float format needs it."),
+        ("{exponent_bits: 4, mantisa_bits: 3}", "Did you mean mantissa_bits?"),
+        ("{exponent_bits: 4, mantissa_bits: 3, name: fp8_e5m2}", "belongs to another format"),
+        ("int1", "it must be 2 to 48"),
+        ("posit2_es1", "it must be 3 to 16"),
+    ],
+)
+def test_a_format_that_cannot_be_is_refused_with_what_is_wrong(text: str, part: str) -> None:
+    refused = show(text).exception
+    assert isinstance(refused, ConfigError)
+    assert part in str(refused)
 
 
 def test_an_unknown_name_is_refused_with_a_hint() -> None:
