@@ -34,6 +34,7 @@ from accelsim.schedule.passes import PassGroup
 from accelsim.schedule.schedule import Block, Schedule
 from accelsim.schedule.traffic import combining_additions
 from accelsim.workload.ops import VectorOp
+from accelsim.workload.heads_view import HeadsView
 from accelsim.workload.views import MatrixView, View
 
 _BITS = 8
@@ -232,6 +233,6 @@ def _touched(view: View, rows: tuple[Range, ...], columns: tuple[Range, ...]) ->
     """Return the stored elements that all tiles of a grid touch, each tile by itself."""
     if not rows or not columns:
         return 0
-    if isinstance(view, MatrixView):  # no halo: the tiles add up to the whole
+    if isinstance(view, HeadsView | MatrixView):  # no halo: the tiles add up to the whole
         return (rows[-1][1] - rows[0][0]) * (columns[-1][1] - columns[0][0])
     return sum(view.footprint(r, c) for r in rows for c in columns)

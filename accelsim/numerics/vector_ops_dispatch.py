@@ -24,6 +24,7 @@ from accelsim.numerics.clipping import least_turning_scale
 from accelsim.numerics.vector_ops_activations import ACTIVATIONS
 from accelsim.numerics.vector_ops_arithmetic import Arithmetic
 from accelsim.numerics.vector_ops_training import TRAINING
+from accelsim.numerics.vector_ops_transformer_table import TRANSFORMER
 from accelsim.precision.recipe import ScalingMethod
 from accelsim.precision.scaling import amax_scale
 from accelsim.workload.ops import Attribute, VectorOp
@@ -142,5 +143,6 @@ _FUNCTIONS: Mapping[str, Function] = MappingProxyType(
         "unscale": _unscale,
         **ACTIVATIONS,
         **TRAINING,
+        **TRANSFORMER,
     }
 )

@@ -94,7 +94,12 @@ class BackwardScope:
         return self.builder.batch
 
     def input_error(
-        self, function: str, inputs: tuple[str, ...], *, attributes: Attributes = ()
+        self,
+        function: str,
+        inputs: tuple[str, ...],
+        *,
+        compute_format: NumberFormat | None = None,
+        attributes: Attributes = (),
     ) -> str:
         """Emit a vector op that makes the error of the first input; return that."""
         is_kept = self.continues[0] and any(self.builder.is_written_back(name) for name in inputs)
@@ -104,6 +109,7 @@ class BackwardScope:
             inputs,
             f"{self.name}.error",
             shape=self.builder.tensors[self.inputs[0]].shape,
+            compute_format=compute_format,
             output_format=vector.compute if is_kept else self.recipe.storage_format,
             attributes=attributes,
         )
@@ -146,7 +152,14 @@ class BackwardScope:
         """
         return self.channel_gradient(parameter, "channel_sum", (self.error,))
 
-    def channel_gradient(self, parameter: str, function: str, inputs: tuple[str, ...]) -> str:
+    def channel_gradient(
+        self,
+        parameter: str,
+        function: str,
+        inputs: tuple[str, ...],
+        *,
+        attributes: Attributes = (),
+    ) -> str:
         """Emit a sum that is the gradient of a channel-wise parameter; return it."""
         gradient = self.vector(
             function,
@@ -156,6 +169,7 @@ class BackwardScope:
             role=Role.GRADIENT,
             phase=Phase.GRADIENT,
             compute_format=self.recipe.vector.statistics,
+            attributes=attributes,
         )
         self.builder.gradients[f"{self.name}.{parameter}"] = gradient
         return gradient

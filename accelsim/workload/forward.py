@@ -108,6 +108,7 @@ def _store_for_readers(
 ) -> None:
     """Store a finished tensor in the operand format of every GEMM that reads it."""
     for reader in graph.effective_readers(name):
-        if reader.layer.feeds_gemm:
+        later = slice(reader.layer.operand_inputs or len(reader.inputs), None)
+        if reader.layer.feeds_gemm and name not in reader.inputs[later]:
             rule = rules[reader.name]
             builder.store(produced[name], rule.operands.activation, scaled=rule.scaled, layer=name)

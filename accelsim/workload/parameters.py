@@ -77,6 +77,8 @@ class Preparation(StrEnum):
     COPY = "copy"
     #: (): zeros, of the attribute ``shape``.
     ZEROS = "zeros"
+    #: (): sines and cosines of positions, of the attribute ``shape``; see `sinusoids`.
+    SINUSOIDS = "sinusoids"
     #: (p): p once for each of ``batch`` samples.
     BROADCAST = "broadcast"
     #: (weight): (out, in / groups, ky, kx) becomes (groups, (ky, kx, in), out / groups).
@@ -164,6 +166,25 @@ def _zeros(parameter: TraceParameter, _sources: Sequence[Float64Array]) -> Float
     return np.zeros(parameter.attribute("shape"))
 
 
+def _sinusoids(parameter: TraceParameter, _sources: Sequence[Float64Array]) -> Float64Array:
+    return sinusoids(parameter.attribute("shape"))
+
+
+def sinusoids(shape: tuple[int, int]) -> Float64Array:
+    """Return sines and cosines of positions, shape (positions, features).
+
+    Features 2 i and 2 i + 1 of position p are sine and cosine of p / 10000**(2 i / features).
+
+    References
+    ----------
+    A. Vaswani et al., "Attention is all you need", NeurIPS 2017, section 3.5.
+    """
+    positions, features = shape
+    even = np.arange(features) // 2 * 2
+    angles = np.arange(positions)[:, None] / 10000.0 ** (even / features)
+    return np.where(np.arange(features) % 2 == 0, np.sin(angles), np.cos(angles))
+
+
 def _broadcast(parameter: TraceParameter, sources: Sequence[Float64Array]) -> Float64Array:
     return np.broadcast_to(sources[0], (int(parameter.attribute("batch")), *sources[0].shape))
 
@@ -225,6 +246,7 @@ _PREPARATIONS: Mapping[
     {
         Preparation.COPY: _copy,
         Preparation.ZEROS: _zeros,
+        Preparation.SINUSOIDS: _sinusoids,
         Preparation.BROADCAST: _broadcast,
         Preparation.CONV_WEIGHT: _conv_weight,
         Preparation.FOLDED_CONV_WEIGHT: _folded_conv_weight,

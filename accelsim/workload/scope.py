@@ -126,14 +126,15 @@ class LayerScope:
         sources: tuple[str, ...],
         *,
         attributes: Attributes = (),
+        shape: tuple[int, ...] | None = None,
     ) -> str:
-        """Declare a channel-wise parameter in the vector format and return its tensor.
+        """Declare a parameter in the vector format, channel-wise by default; return its tensor.
 
         `sources` are names within the layer, or full names where they have a dot. In
         training it is stored from its master copy.
         """
         full = tuple(name if "." in name else f"{self.name}.{name}" for name in sources)
-        name, shape = f"{self.name}.{local_name}", (self.output_shape[-1],)
+        name, shape = f"{self.name}.{local_name}", shape or (self.output_shape[-1],)
         fmt = self.recipe.vector.compute
         parameter = TraceParameter(name, preparation, full, attributes)
         if self.builder.training:
@@ -141,6 +142,20 @@ class LayerScope:
             self.builder.learn(master, parameter)
             return self.builder.store(name, fmt, scaled=False, layer=self.name).tensor
         self.builder.parameters.append(parameter)
+        return self.builder.tensor(TensorInfo(name, shape, Role.PARAMETER, fmt))
+
+    def vector_constant(
+        self,
+        local_name: str,
+        preparation: Preparation,
+        shape: tuple[int, ...],
+        *,
+        attributes: Attributes = (),
+    ) -> str:
+        """Declare an operand of vector ops that is made of no parameter; return its tensor."""
+        name = f"{self.name}.{local_name}"
+        self.builder.parameters.append(TraceParameter(name, preparation, (), attributes))
+        fmt = self.recipe.vector.compute
         return self.builder.tensor(TensorInfo(name, shape, Role.PARAMETER, fmt))
 
     def convolution_parameters(self, *, groups: int, bias: bool) -> tuple[WeightSource, str | None]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from accelsim.precision.recipe import ScalingMethod
 from accelsim.workload.error_view import ErrorView
+from accelsim.workload.heads_view import HeadsView
 from accelsim.workload.ops import Gemm, Op, Operand, VectorOp
 from accelsim.workload.trace import Trace
 from accelsim.workload.transposed_view import TransposedView
@@ -121,6 +122,8 @@ def _view_extents(operand: Operand) -> tuple[tuple[int, int, int], int]:
         return (groups, columns, rows), elements
     if isinstance(view, MatrixView):
         return (view.groups, view.rows, view.columns), math.prod(view.shape)
+    if isinstance(view, HeadsView):
+        return view.extents, math.prod(view.shape)
     assert isinstance(view, ConvolutionView | ErrorView)
     stored = (
         view.error_extents if isinstance(view, ErrorView) else (view.height, view.width)

@@ -22,6 +22,7 @@ from accelsim.files import atomic_write
 from accelsim.formats import Overflow, Rounding
 from accelsim.precision import Accumulator, FormatRef
 from accelsim.workload.error_view import ErrorView
+from accelsim.workload.heads_view import HeadsView
 from accelsim.workload.ops import Gemm, Op, Operand, Phase, Role, TensorInfo, VectorOp
 from accelsim.workload.parameters import Preparation, TraceParameter
 from accelsim.workload.trace import Trace
@@ -53,6 +54,16 @@ class _MatrixViewEntry(StrictModel):
     taps: _Extent = 1
 
 
+class _HeadsViewEntry(StrictModel):
+    kind: Literal["heads"] = "heads"
+    batch: _Extent
+    length: _Extent
+    heads: _Extent
+    features: _Extent
+    repeats: _Extent = 1
+    transposed: bool = False
+
+
 class _WindowedEntry(StrictModel):
     batch: _Extent
     height: _Extent
@@ -79,12 +90,17 @@ class _TransposedViewEntry(StrictModel):
 
 
 _ViewEntry = Annotated[
-    _MatrixViewEntry | _ConvolutionViewEntry | _ErrorViewEntry | _TransposedViewEntry,
+    _MatrixViewEntry
+    | _HeadsViewEntry
+    | _ConvolutionViewEntry
+    | _ErrorViewEntry
+    | _TransposedViewEntry,
     Field(discriminator="kind"),
 ]
 _VIEWS: Mapping[type[Any], type[Any]] = MappingProxyType(
     {
         MatrixView: _MatrixViewEntry,
+        HeadsView: _HeadsViewEntry,
         ConvolutionView: _ConvolutionViewEntry,
         ErrorView: _ErrorViewEntry,
     }

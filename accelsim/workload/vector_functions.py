@@ -49,7 +49,8 @@ Attributes, by function (all others have none):
   are each 2**-0.5 of the one before, starting with it, the first for which the cosine of
   x and the stored values is largest.
 
-Activation functions are in `accelsim.workload.activation_functions`; what training needs
+Activation functions are in `accelsim.workload.activation_functions`, what transformers
+need in `accelsim.workload.transformer_functions`; what training needs
 besides is in `accelsim.workload.training_functions`.
 
 `softmax` at an all -infinity row, and `global_avg_pool` of no elements, are NaN.
@@ -62,6 +63,7 @@ from types import MappingProxyType
 
 from accelsim.workload.activation_functions import ACTIVATION_FUNCTIONS
 from accelsim.workload.training_functions import TRAINING_FUNCTIONS
+from accelsim.workload.transformer_functions import TRANSFORMER_FUNCTIONS
 from accelsim.workload.vector_function import (
     VectorFunction,
     per_input,
@@ -94,6 +96,11 @@ _FUNCTIONS = (
 VECTOR_FUNCTIONS: Mapping[str, VectorFunction] = MappingProxyType(
     {
         function.name: function
-        for function in (*_FUNCTIONS, *ACTIVATION_FUNCTIONS, *TRAINING_FUNCTIONS)
+        for function in (
+            *_FUNCTIONS,
+            *ACTIVATION_FUNCTIONS,
+            *TRAINING_FUNCTIONS,
+            *TRANSFORMER_FUNCTIONS,
+        )
     }
 )

@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from accelsim.workload.ops import Attribute, VectorOp
+from accelsim.workload.row_shapes import ROW_FUNCTIONS, row_shape_problem
 
 Shape = tuple[int, ...]
 Attributes = Mapping[str, Attribute]
 
 #: Operands with one element per channel, and operands with one element, by name.
 _CHANNEL_WISE = frozenset(
-    {"bias", "error_mean", "inverse_deviation", "mean", "product_mean", "scale", "shift"}
+    {"bias", "error_mean", "gain", "inverse_deviation", "mean", "product_mean", "scale", "shift"}
 )
 _SCALAR = frozenset(
     {"beta", "learning_rate", "loss_scale", "momentum", "scale_a", "scale_b", "weight_decay"}
@@ -33,6 +34,8 @@ def shape_problem(
     inputs, outputs : sequence of tuple of int
         Shapes of the tensors, as many as the op names.
     """
+    if op.function in ROW_FUNCTIONS:
+        return row_shape_problem(op, inputs, outputs)
     main = inputs[0]
     made = _OUTPUT_SHAPES.get(op.function, _same)(main, dict(op.attributes))
     if made is None:
@@ -136,6 +139,7 @@ _OUTPUT_SHAPES: Mapping[str, Callable[[Shape, Attributes], Shape | None]] = Mapp
         "direction_factor": _one_element,
         "global_avg_pool": _one_pixel,
         "global_avg_pool_backward": _from_one_pixel,
+        "layer_norm_weight_gradient": _channels,
         "max_pool": _windows,
         "max_pool_backward": _from_windows,
         "normalized_sum": _channels,

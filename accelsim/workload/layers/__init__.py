@@ -14,31 +14,40 @@ from accelsim.workload.layers.activations import (
     Swish,
     Tanh,
 )
+from accelsim.workload.layers.attention import Attention
 from accelsim.workload.layers.base import Layer, Shape
 from accelsim.workload.layers.constant import Constant
 from accelsim.workload.layers.conv2d import Conv2d
 from accelsim.workload.layers.elementwise import Add, BatchNorm2d, ReLU
+from accelsim.workload.layers.gelu import GELU
+from accelsim.workload.layers.layer_norm import LayerNorm
 from accelsim.workload.layers.linear import Linear
 from accelsim.workload.layers.output import Flatten, Softmax
 from accelsim.workload.layers.pooling import AvgPool2d, GlobalAvgPool, MaxPool2d
+from accelsim.workload.layers.positions import ClassToken, Positions
 
 #: accelsim's own layers by kind.
 BUILTIN: Mapping[str, type[Layer]] = MappingProxyType(
     {
         "add": Add,
+        "attention": Attention,
         "avg_pool2d": AvgPool2d,
         "batch_norm2d": BatchNorm2d,
+        "class_token": ClassToken,
         "clip": Clip,
         "constant": Constant,
         "conv2d": Conv2d,
         "elu": ELU,
         "flatten": Flatten,
+        "gelu": GELU,
         "global_avg_pool": GlobalAvgPool,
         "hard_sigmoid": HardSigmoid,
         "hard_swish": HardSwish,
+        "layer_norm": LayerNorm,
         "leaky_relu": LeakyReLU,
         "linear": Linear,
         "max_pool2d": MaxPool2d,
+        "positions": Positions,
         "relu": ReLU,
         "sigmoid": Sigmoid,
         "softmax": Softmax,
@@ -50,10 +59,13 @@ BUILTIN: Mapping[str, type[Layer]] = MappingProxyType(
 __all__ = [
     "BUILTIN",
     "ELU",
+    "GELU",
     "Activation",
     "Add",
+    "Attention",
     "AvgPool2d",
     "BatchNorm2d",
+    "ClassToken",
     "Clip",
     "Constant",
     "Conv2d",
@@ -62,9 +74,11 @@ __all__ = [
     "HardSigmoid",
     "HardSwish",
     "Layer",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
     "MaxPool2d",
+    "Positions",
     "ReLU",
     "Shape",
     "Sigmoid",

@@ -49,6 +49,8 @@ class Layer(StrictModel, ABC):
 
     #: The layer's inputs become operands of GEMMs.
     feeds_gemm: ClassVar[bool] = False
+    #: How many of them do, from the first on; None means all.
+    operand_inputs: ClassVar[int | None] = None
     #: Every output element depends on one position of the inputs.
     elementwise: ClassVar[bool] = False
     #: How many inputs it reads; None where `output_shape` judges that too.

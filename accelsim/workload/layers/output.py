@@ -8,7 +8,9 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from accelsim.errors import ShapeError
 from accelsim.workload.backward_scope import BackwardScope
+from accelsim.workload.builder import Attributes
 from accelsim.workload.layers.base import Float64Array, Layer, Shape
 from accelsim.workload.scope import LayerScope
 
@@ -45,19 +47,46 @@ class Flatten(Layer):
 
 
 class Softmax(Layer):
-    """Exponentials over the last axis, divided by their sum, in the recipe's softmax format."""
+    """Exponentials over the last axis, divided by their sum, in the recipe's softmax format.
+
+    With `causal` the last axis but one are queries: each sees the keys up to its own
+    place, counted from the last one, and the others get +0.
+    """
 
     kind: Literal["softmax"] = "softmax"
+    causal: bool = False
+    """Whether a query sees only the keys up to its own place."""
 
     def output_shape(self, inputs: Sequence[Shape]) -> Shape:
         """Return the input's shape."""
+        if self.causal and (len(inputs[0]) < 2 or inputs[0][-2] > inputs[0][-1]):
+            raise ShapeError(
+                f"with causal: true it takes (..., queries, keys), at least as many keys as "
+                f"queries, and is given the shape {inputs[0]}"
+            )
         return inputs[0]
 
     def lower_forward(self, scope: LayerScope) -> str:
-        """Emit one ``softmax``."""
+        """Emit one ``softmax``, or ``scaled_softmax`` where it is causal."""
         rule = scope.recipe.softmax
+        attributes: Attributes = (("causal", True), ("scale", 1.0))
         return scope.vector(
-            "softmax", scope.inputs, compute_format=rule.compute, output_format=rule.output
+            "scaled_softmax" if self.causal else "softmax",
+            scope.inputs,
+            compute_format=rule.compute,
+            output_format=rule.output,
+            attributes=attributes if self.causal else (),
+        )
+
+    def lower_backward(self, scope: BackwardScope) -> tuple[str | None, ...]:
+        """Emit one ``softmax_backward``."""
+        return (
+            scope.input_error(
+                "softmax_backward",
+                (scope.error, scope.output),
+                compute_format=scope.recipe.softmax.compute,
+                attributes=(("scale", 1.0),),
+            ),
         )
 
     def reference(
@@ -65,5 +94,9 @@ class Softmax(Layer):
     ) -> Float64Array:
         """Return exp(x - max) over its sum."""
         del parameters
-        shifted = np.exp(inputs[0] - inputs[0].max(axis=-1, keepdims=True))
+        x = inputs[0]
+        if self.causal:
+            queries, keys = x.shape[-2:]
+            x = np.where(np.tri(queries, keys, keys - queries) > 0, x, -np.inf)
+        shifted = np.exp(x - x.max(axis=-1, keepdims=True))
         return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))

@@ -11,9 +11,12 @@ from accelsim.precision import get_recipe
 from accelsim.testing.check_layer import check_layer, lower_layer
 from accelsim.workload import (
     ELU,
+    GELU,
     Add,
+    Attention,
     AvgPool2d,
     BatchNorm2d,
+    ClassToken,
     Clip,
     Constant,
     Conv2d,
@@ -22,9 +25,11 @@ from accelsim.workload import (
     HardSigmoid,
     HardSwish,
     Layer,
+    LayerNorm,
     LeakyReLU,
     Linear,
     MaxPool2d,
+    Positions,
     ReLU,
     Sigmoid,
     Softmax,
@@ -33,6 +38,8 @@ from accelsim.workload import (
     prepare_parameter,
 )
 from accelsim.workload.layers import BUILTIN
+from accelsim.workload.layers.gelu import GELUApproximation
+from accelsim.workload.layers.positions import PositionTable
 
 
 def conv(**fields: object) -> Conv2d:

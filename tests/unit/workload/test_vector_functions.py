@@ -11,6 +11,7 @@ from accelsim.workload import (
     VectorOp,
     activation_functions,
     training_functions,
+    transformer_functions,
     vector_functions,
 )
 from accelsim.workload.vector_shapes import shape_problem
@@ -20,7 +21,7 @@ POOL = {"kernel": (3, 3), "stride": (2, 2), "padding": (0, 0)}
 
 
 def test_every_function_is_documented() -> None:
-    modules = (vector_functions, activation_functions, training_functions)
+    modules = (vector_functions, activation_functions, training_functions, transformer_functions)
     text = "".join(module.__doc__ or "" for module in modules)
     for name in VECTOR_FUNCTIONS:
         assert f"``{name}``" in text
@@ -39,6 +40,13 @@ def test_every_function_is_documented() -> None:
         ("global_avg_pool", MAP, (2, 1, 1, 3), {}, 216),
         # Largest; exponential and sum; division.
         ("softmax", (2, 10), (2, 10), {}, 60),
+        # Mean; variance; what is made of them.
+        ("layer_norm", (2, 5, 8), (2, 5, 8), {"eps": 1e-5}, 240),
+        # Scores of 3 heads, 4 queries, 5 keys: the mask is a pass of its own.
+        ("scaled_softmax", (2, 3, 4, 5), (2, 3, 4, 5), {"causal": True, "scale": 0.5}, 360),
+        ("masked_softmax", (2, 3, 4, 5), (2, 3, 4, 5), {"causal": True, "scale": 0.5}, 480),
+        # One new row of 8 behind 7 that stay where they are.
+        ("append_rows", (2, 7, 8), (2, 8, 8), {}, 16),
         ("store", MAP, MAP, {"scaling": "none"}, 216),
         # Largest magnitude; scaling and conversion.
         ("store", MAP, MAP, {"scaling": "amax"}, 432),
