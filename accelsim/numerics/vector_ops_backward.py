@@ -141,10 +141,10 @@ class _Overlay:
 
     def __init__(self, shape: tuple[int, ...], window: Window, arithmetic: Arithmetic) -> None:
         batch, height, width, channels = shape
-        pad_y, pad_x = window.padding
+        (pad_y, pad_x), (end_y, end_x) = window.padding, window.ends
         self._window, self._arithmetic = window, arithmetic
         self._map = np.zeros(
-            (batch, height + 2 * pad_y, width + 2 * pad_x, channels), arithmetic.carrier
+            (batch, pad_y + height + end_y, pad_x + width + end_x, channels), arithmetic.carrier
         )
         self._inside = (
             slice(None), slice(pad_y, pad_y + height), slice(pad_x, pad_x + width)

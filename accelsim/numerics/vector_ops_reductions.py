@@ -23,18 +23,27 @@ Array = NDArray[np.floating[Any]]
 class Window:
     """A pooling window: vertical and horizontal extents, in pixels.
 
-    `padding` is on each side; a window that would overhang it is left out.
+    `padding` is before the first row and column, `padding_end` after the last (None for
+    as many); a window that would overhang it by more than `overhang` is left out.
     """
 
     kernel: tuple[int, int]
     stride: tuple[int, int]
     padding: tuple[int, int] = (0, 0)
     dilation: tuple[int, int] = (1, 1)
+    padding_end: tuple[int, int] | None = None
+    overhang: tuple[int, int] = (0, 0)
+
+    @property
+    def ends(self) -> tuple[int, int]:
+        """Pixels that are added after the last row and column, the overhang included."""
+        end = self.padding if self.padding_end is None else self.padding_end
+        return end[0] + self.overhang[0], end[1] + self.overhang[1]
 
     def out_extent(self, axis: int, extent: int) -> int:
         """Return the number of windows along `axis` (0 vertical) over `extent` pixels."""
         reach = self.dilation[axis] * (self.kernel[axis] - 1) + 1
-        return (extent + 2 * self.padding[axis] - reach) // self.stride[axis] + 1
+        return (extent + self.padding[axis] + self.ends[axis] - reach) // self.stride[axis] + 1
 
     def views(self, x: Array, fill: float) -> Iterator[Array]:
         """Yield, for each window position in row order, its pixel of every window.
@@ -43,9 +52,8 @@ class Window:
         pixels outside the image read as `fill`.
         """
         out = tuple(self.out_extent(axis, x.shape[1 + axis]) for axis in (0, 1))
-        pad_y, pad_x = self.padding
-        pads = ((0, 0), (pad_y, pad_y), (pad_x, pad_x), (0, 0))
-        padded = np.pad(x, pads, constant_values=fill) if pad_y or pad_x else x
+        pads = ((0, 0), *zip(self.padding, self.ends, strict=True), (0, 0))
+        padded = np.pad(x, pads, constant_values=fill) if np.any(pads) else x
         for ky in range(self.kernel[0]):
             top = ky * self.dilation[0]
             rows = slice(top, top + self.stride[0] * (out[0] - 1) + 1, self.stride[0])
@@ -60,8 +68,10 @@ def attribute_window(attributes: Mapping[str, Attribute]) -> Window:
     return Window(
         kernel=attribute_pair(attributes["kernel"]),
         stride=attribute_pair(attributes["stride"]),
-        padding=attribute_pair(attributes.get("padding", (0, 0))),
-        dilation=attribute_pair(attributes.get("dilation", (1, 1))),
+        padding=attribute_pair(attributes["padding"]),
+        dilation=attribute_pair(attributes["dilation"]),
+        padding_end=attribute_pair(attributes["padding_end"]),
+        overhang=attribute_pair(attributes.get("overhang", (0, 0))),
     )
 
 
@@ -96,7 +106,8 @@ def avg_pool(x: Array, window: Window, arithmetic: Arithmetic, *, count_pad: boo
     """Return the mean of every window: sum in row order, then one division.
 
     With `count_pad` the divisor is the number of window positions within the
-    padded image, else within the image (PyTorch's ``count_include_pad``).
+    padded image, else within the image (PyTorch's ``count_include_pad``); the
+    window's overhang never counts.
     Shapes as in `max_pool`.
     """
     views = window.views(arithmetic.cast(x), 0.0)
@@ -112,7 +123,8 @@ def window_counts(extents: tuple[int, ...], window: Window, count_pad: bool) -> 
     axes = []
     for axis, extent in enumerate(extents):
         pad = window.padding[axis]
-        low, high = (-pad, extent + pad) if count_pad else (0, extent)
+        end = window.ends[axis] - window.overhang[axis]
+        low, high = (-pad, extent + end) if count_pad else (0, extent)
         starts = np.arange(window.out_extent(axis, extent)) * window.stride[axis] - pad
         taps = np.arange(window.kernel[axis]) * window.dilation[axis]
         places = starts[:, None] + taps

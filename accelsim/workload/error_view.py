@@ -35,6 +35,8 @@ class ErrorView:
         Of the convolution.
     groups : int
         Divides `channels`.
+    padding_end : (int, int), optional
+        Of the convolution; its `padding` where it is None.
     """
 
     batch: int
@@ -46,6 +48,12 @@ class ErrorView:
     padding: tuple[int, int] = (0, 0)
     dilation: tuple[int, int] = (1, 1)
     groups: int = 1
+    padding_end: tuple[int, int] | None = None
+
+    @property
+    def ends(self) -> tuple[int, int]:
+        """Padding of the convolution after its input's last row and column."""
+        return self.padding if self.padding_end is None else self.padding_end
 
     @property
     def error_extents(self) -> tuple[int, int]:
@@ -60,7 +68,8 @@ class ErrorView:
     def gather(self, tensor: Array) -> Array:
         """Return the array (groups, batch y x, kernel_y kernel_x out_channel)."""
         error = tensor.reshape(self.batch, *self.error_extents, self.channels)
-        if self.kernel == self.stride == (1, 1) and self.padding == (0, 0) and self.groups == 1:
+        is_padded = any((*self.padding, *self.ends))
+        if self.kernel == self.stride == (1, 1) and not is_padded and self.groups == 1:
             return error.reshape(1, -1, self.channels)
         spread = self._spread(error)
         start = tuple(self.padding[axis] + self._margin(axis) for axis in (0, 1))
@@ -96,7 +105,7 @@ class ErrorView:
     def _windows(self, axis: int) -> int:
         reach = self.dilation[axis] * (self.kernel[axis] - 1) + 1
         extent = (self.height, self.width)[axis]
-        return (extent + 2 * self.padding[axis] - reach) // self.stride[axis] + 1
+        return (extent + self.padding[axis] + self.ends[axis] - reach) // self.stride[axis] + 1
 
     def _margin(self, axis: int) -> int:
         """Return the zeros before the first error: no pixel reads further ahead."""

@@ -39,6 +39,7 @@ MAX_TRACE_BYTES = 256 * 2**20
 _Name = Annotated[str, Field(min_length=1, max_length=500)]
 _Extent = Annotated[int, Field(ge=1, le=2**48)]
 _Pair = tuple[_Extent, _Extent]
+_Padding = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
 _Scalar = bool | int | float | str
 _Attributes = dict[str, _Scalar | tuple[_Scalar, ...]]
 
@@ -71,9 +72,10 @@ class _WindowedEntry(StrictModel):
     channels: _Extent
     kernel: _Pair
     stride: _Pair
-    padding: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
+    padding: _Padding
     dilation: _Pair
     groups: _Extent
+    padding_end: _Padding | None = None
 
 
 class _ConvolutionViewEntry(_WindowedEntry):
@@ -145,6 +147,7 @@ class _VectorEntry(StrictModel):
     overflow: Overflow | None
     attributes: _Attributes
     fused: bool
+    input_shapes: tuple[tuple[_Extent, ...], ...] = ()
 
 
 class _TensorEntry(StrictModel):
@@ -172,6 +175,7 @@ class _TraceEntry(StrictModel):
     inputs: tuple[_Name, ...]
     outputs: tuple[_Name, ...]
     updates: dict[_Name, _Name] = Field(default_factory=dict)
+    shapes: dict[_Name, tuple[_Extent, ...]] = Field(default_factory=dict)
     parameters: tuple[_ParameterEntry, ...]
     tensors: dict[_Name, _TensorEntry]
     ops: tuple[Annotated[_GemmEntry | _VectorEntry, Field(discriminator="kind")], ...]
@@ -186,6 +190,7 @@ def save_trace(trace: Trace, path: str | Path) -> None:
             "inputs": trace.inputs,
             "outputs": trace.outputs,
             "updates": dict(trace.updates),
+            "shapes": dict(trace.shapes),
             "parameters": tuple(_parameter_entry(parameter) for parameter in trace.parameters),
             "tensors": {
                 name: _TensorEntry(shape=info.shape, role=info.role, format=info.format)
@@ -224,6 +229,7 @@ def load_trace(path: str | Path) -> Trace:
         parameters=tuple(_parameter(parameter) for parameter in entry.parameters),
         outputs=entry.outputs,
         updates=entry.updates,
+        shapes=entry.shapes,
     )
     problem = check_trace(trace)
     if problem is not None:

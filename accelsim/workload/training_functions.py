@@ -115,7 +115,7 @@ from accelsim.workload.vector_function import (
     softmax_passes,
 )
 
-_POOL = ("kernel", "padding", "stride")
+_POOL = ("dilation", "kernel", "padding", "padding_end", "stride")
 _NORM = ("mean", "inverse_deviation")
 _BITS = ("random_bits",)
 
@@ -128,9 +128,10 @@ TRAINING_FUNCTIONS = (
                    per_output),
     VectorFunction("relu_backward", ("error", "y"), ("y",), (), True, per_output),
     VectorFunction("max_pool_backward", ("error", "windows"), ("y",),
-                   ("dilation", "extents", *_POOL), False, per_window_tap_of_input),
+                   ("extents", *_POOL), False, per_window_tap_of_input),
     VectorFunction("avg_pool_backward", ("error",), ("y",),
-                   ("count_include_pad", "extents", *_POOL), False, per_window_tap_of_input),
+                   ("count_include_pad", "extents", "overhang", *_POOL), False,
+                   per_window_tap_of_input),
     VectorFunction("global_avg_pool_backward", ("error",), ("y",), ("extents",), False, per_output),
     VectorFunction("batch_norm_backward",
                    ("error", "x", *_NORM, "scale", "error_mean", "product_mean"), ("y",), (), True,

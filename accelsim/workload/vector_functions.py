@@ -38,8 +38,9 @@ function            inputs                  outputs          result
 
 Attributes, by function (all others have none):
 
-* ``max_pool``: ``kernel``, ``stride``, ``padding``, ``dilation``: (vertical, horizontal).
-* ``avg_pool``: ``kernel``, ``stride``, ``padding``: (vertical, horizontal);
+* ``max_pool``, ``avg_pool``: ``kernel``, ``stride``, ``dilation``, ``padding`` before the first
+  row and column, ``padding_end`` after the last: (vertical, horizontal).
+* ``avg_pool``: ``overhang``: (vertical, horizontal), more padding at the end, which never counts;
   ``count_include_pad``: bool.
 * ``store``: ``scaling``: ``none``, ``amax``, or ``format`` where the stored format finds its
   scales in x (S2FP8, MX), with its own rounding; with ``amax`` also ``margin``: int, and
@@ -75,15 +76,15 @@ from accelsim.workload.vector_function import (
 
 __all__ = ["VECTOR_FUNCTIONS", "VectorFunction"]
 
-_POOL = ("kernel", "padding", "stride")
+_POOL = ("dilation", "kernel", "padding", "padding_end", "stride")
 
 _FUNCTIONS = (
     VectorFunction("bias_add", ("x", "bias"), ("y",), (), True, per_output),
     VectorFunction("batch_norm", ("x", "scale", "shift"), ("y",), (), True, per_output),
     VectorFunction("relu", ("x",), ("y",), (), True, per_output),
     VectorFunction("add", ("a", "b"), ("y",), (), True, per_output),
-    VectorFunction("max_pool", ("x",), ("y",), ("dilation", *_POOL), False, per_window_tap),
-    VectorFunction("avg_pool", ("x",), ("y",), ("count_include_pad", *_POOL), False,
+    VectorFunction("max_pool", ("x",), ("y",), _POOL, False, per_window_tap),
+    VectorFunction("avg_pool", ("x",), ("y",), ("count_include_pad", "overhang", *_POOL), False,
                    per_window_tap),
     VectorFunction("global_avg_pool", ("x",), ("y",), (), False, per_input),
     VectorFunction("softmax", ("x",), ("y",), (), False, softmax_passes),

@@ -102,17 +102,17 @@ def _from_windows(main: Shape, attributes: Attributes) -> Shape | None:
 
 def _windows(main: Shape, attributes: Attributes) -> Shape | None:
     """Return the shape of a pooled map, or None where map or window make no sense."""
-    pairs = [_pair(attributes.get(name)) for name in ("kernel", "stride", "padding")]
-    dilation = _pair(attributes.get("dilation", (1, 1)))
-    kernel, stride, padding = pairs
-    if len(main) != 4 or not (kernel and stride and padding and dilation):
+    names = ("kernel", "stride", "dilation", "padding", "padding_end")
+    kernel, stride, dilation, padding, end = (_pair(attributes.get(name)) for name in names)
+    overhang = _pair(attributes.get("overhang", (0, 0)))
+    if len(main) != 4 or not (kernel and stride and padding and end and dilation and overhang):
         return None
-    if min(*kernel, *stride, *dilation) < 1 or min(padding) < 0:
+    if min(*kernel, *stride, *dilation) < 1 or min(*padding, *end, *overhang) < 0:
         return None
     counts = []
     for axis in (0, 1):
         reach = dilation[axis] * (kernel[axis] - 1) + 1
-        room = main[1 + axis] + 2 * padding[axis] - reach
+        room = main[1 + axis] + padding[axis] + end[axis] + overhang[axis] - reach
         if room < 0:
             return None
         counts.append(room // stride[axis] + 1)

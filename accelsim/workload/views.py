@@ -98,9 +98,11 @@ class ConvolutionView:
     batch, height, width, channels : int
         Shape of the tensor; `channels` counts all groups.
     kernel, stride, padding, dilation : (int, int)
-        Vertical and horizontal extents; `padding` is on each side.
+        Vertical and horizontal extents; `padding` is before the first row and column.
     groups : int
         Divides `channels`.
+    padding_end : (int, int), optional
+        Padding after the last row and column; as before the first where it is None.
     """
 
     batch: int
@@ -112,28 +114,35 @@ class ConvolutionView:
     padding: tuple[int, int] = (0, 0)
     dilation: tuple[int, int] = (1, 1)
     groups: int = 1
+    padding_end: tuple[int, int] | None = None
+
+    @property
+    def ends(self) -> tuple[int, int]:
+        """Padding after the last row and after the last column."""
+        return self.padding if self.padding_end is None else self.padding_end
 
     @property
     def out_height(self) -> int:
         """Vertical number of windows."""
         reach = self.dilation[0] * (self.kernel[0] - 1) + 1
-        return (self.height + 2 * self.padding[0] - reach) // self.stride[0] + 1
+        return (self.height + self.padding[0] + self.ends[0] - reach) // self.stride[0] + 1
 
     @property
     def out_width(self) -> int:
         """Horizontal number of windows."""
         reach = self.dilation[1] * (self.kernel[1] - 1) + 1
-        return (self.width + 2 * self.padding[1] - reach) // self.stride[1] + 1
+        return (self.width + self.padding[1] + self.ends[1] - reach) // self.stride[1] + 1
 
     def gather(self, tensor: Array) -> Array:
         """Return the windows, shape (groups, batch out_y out_x, kernel_y kernel_x channel)."""
         x = tensor.reshape(self.batch, self.height, self.width, self.channels)
-        if self.kernel == (1, 1) and self.padding == (0, 0) and self.groups == 1:
+        (pad_y, pad_x), (end_y, end_x) = self.padding, self.ends
+        is_padded = any((pad_y, pad_x, end_y, end_x))
+        if self.kernel == (1, 1) and not is_padded and self.groups == 1:
             x = x[:, :: self.stride[0], :: self.stride[1], :]
             return x.reshape(1, -1, self.channels)
-        (pad_y, pad_x), (dil_y, dil_x) = self.padding, self.dilation
-        if pad_y or pad_x:
-            x = np.pad(x, ((0, 0), (pad_y, pad_y), (pad_x, pad_x), (0, 0)))
+        if is_padded:
+            x = np.pad(x, ((0, 0), (pad_y, end_y), (pad_x, end_x), (0, 0)))
         per_group = self.channels // self.groups
         shape = (
             self.batch, self.out_height, self.out_width,
@@ -142,7 +151,8 @@ class ConvolutionView:
         step = x.strides
         strides = (
             step[0], step[1] * self.stride[0], step[2] * self.stride[1],
-            step[1] * dil_y, step[2] * dil_x, step[3] * per_group, step[3],
+            step[1] * self.dilation[0], step[2] * self.dilation[1],
+            step[3] * per_group, step[3],
         )  # fmt: skip
         windows = np.lib.stride_tricks.as_strided(x, shape, strides, writeable=False)
         windows = windows.transpose(5, 0, 1, 2, 3, 4, 6)  # (groups, b, oy, ox, ky, kx, c)

@@ -20,7 +20,7 @@ from accelsim.workload.layers.base import (
     PaddingPair,
     Shape,
 )
-from accelsim.workload.layers.windows import map_shape, window_count
+from accelsim.workload.layers.windows import end_padding, map_shape, window_count
 from accelsim.workload.ops import Role
 from accelsim.workload.parameters import Initial, ParameterSpec
 from accelsim.workload.scope import LayerScope
@@ -28,7 +28,7 @@ from accelsim.workload.views import ConvolutionView, MatrixView
 
 
 class Conv2d(Layer):
-    """Convolution (cross-correlation, as in PyTorch).
+    """Convolution (cross-correlation, as in PyTorch); of a series, where the height is 1.
 
     Lowers to one `Gemm`: rows are (batch, out_y, out_x), columns out_channels
     within the group, and k is (kernel_y, kernel_x, in_channel within the group),
@@ -47,7 +47,9 @@ class Conv2d(Layer):
     stride: ExtentPair = (1, 1)
     """Vertical and horizontal step."""
     padding: PaddingPair = (0, 0)
-    """Zeros added on each side."""
+    """Zeros added before the first row and column."""
+    padding_end: PaddingPair | None = None
+    """Zeros added after the last row and column; null for as many as before the first."""
     dilation: ExtentPair = (1, 1)
     """Distance between kernel taps."""
     groups: Extent = 1
@@ -112,7 +114,7 @@ class Conv2d(Layer):
         errors = ErrorView(
             batch=scope.batch, height=height, width=width, channels=self.out_channels,
             kernel=self.kernel, stride=self.stride, padding=self.padding,
-            dilation=self.dilation, groups=self.groups,
+            dilation=self.dilation, groups=self.groups, padding_end=self.padding_end,
         )  # fmt: skip
         views = LinearMapViews(
             errors=errors,
@@ -132,8 +134,8 @@ class Conv2d(Layer):
         weight = parameters["weight"]  # (out, in / groups, ky, kx)
         batch = x.shape[0]
         out_height, out_width, _ = self.output_shape([x.shape[1:]])
-        (pad_y, pad_x), (step_y, step_x) = self.padding, self.stride
-        x = np.pad(x, ((0, 0), (pad_y, pad_y), (pad_x, pad_x), (0, 0)))
+        (step_y, step_x), (end_y, end_x) = self.stride, end_padding(self)
+        x = np.pad(x, ((0, 0), (self.padding[0], end_y), (self.padding[1], end_x), (0, 0)))
         grouped = weight.reshape(self.groups, -1, *weight.shape[1:])  # (g, o, c, ky, kx)
         total = np.zeros((batch, out_height, out_width, *grouped.shape[:2]))
         for tap_y in range(self.kernel[0]):
@@ -155,7 +157,7 @@ class Conv2d(Layer):
         return ConvolutionView(
             batch=batch, height=height, width=width, channels=channels,
             kernel=self.kernel, stride=self.stride, padding=self.padding,
-            dilation=self.dilation, groups=self.groups,
+            dilation=self.dilation, groups=self.groups, padding_end=self.padding_end,
         )  # fmt: skip
 
     def _matrix(self, shape: tuple[int, ...]) -> MatrixView:

@@ -23,7 +23,11 @@ class Windowed(Protocol):
 
     @property
     def padding(self) -> tuple[int, int]:
-        """Elements added on each side."""
+        """Elements added before the first row and column."""
+
+    @property
+    def padding_end(self) -> tuple[int, int] | None:
+        """Elements added after the last row and column; None for as many as before."""
 
     @property
     def dilation(self) -> tuple[int, int]:
@@ -38,24 +42,58 @@ def map_shape(inputs: Sequence[Shape]) -> tuple[int, int, int]:
     return shape[0], shape[1], shape[2]
 
 
-def window_count(extents: tuple[int, int], layer: Windowed) -> tuple[int, int]:
+def end_padding(layer: Windowed) -> tuple[int, int]:
+    """Return the elements added after the last row and column."""
+    return layer.padding if layer.padding_end is None else layer.padding_end
+
+
+def window_count(
+    extents: tuple[int, int], layer: Windowed, *, overhang: tuple[int, int] = (0, 0)
+) -> tuple[int, int]:
     """Return how many windows fit, vertically and horizontally, as PyTorch counts them.
+
+    Parameters
+    ----------
+    extents : (int, int)
+        Height and width.
+    layer : Windowed
+        What slides.
+    overhang : (int, int)
+        By how much windows may reach over the padded end.
 
     Raises
     ------
     ShapeError
         If not one window fits; says how much padding would help.
     """
-    counts = []
+    counts, ends = [], end_padding(layer)
     words = ("height", "width")
     for axis, extent in enumerate(extents):
         reach = layer.dilation[axis] * (layer.kernel[axis] - 1) + 1
-        room = extent + 2 * layer.padding[axis] - reach
+        padded = extent + layer.padding[axis] + ends[axis]
+        room = padded + overhang[axis] - reach
         if room < 0:
             raise ShapeError(
                 f"its window spans {reach} in {words[axis]}, and the padded input has "
-                f"{extent + 2 * layer.padding[axis]}; use a padding of at least "
+                f"{padded}; use a padding of at least "
                 f"{-(-(reach - extent) // 2)} or a smaller kernel"
             )
         counts.append(room // layer.stride[axis] + 1)
     return counts[0], counts[1]
+
+
+def ceiling_overhang(extents: tuple[int, int], layer: Windowed) -> tuple[int, int]:
+    """Return by how much windows reach over the padded end where counts are rounded up.
+
+    No window may begin beyond the map and the padding before it, as in PyTorch.
+    """
+    overhangs = []
+    for axis, (extent, end) in enumerate(zip(extents, end_padding(layer), strict=True)):
+        reach = layer.dilation[axis] * (layer.kernel[axis] - 1) + 1
+        step, begin = layer.stride[axis], extent + layer.padding[axis]
+        room = begin + end - reach
+        last = -(-room // step)  # where the last window begins, in steps
+        if last * step >= begin:
+            last -= 1
+        overhangs.append(max(0, last * step - room))
+    return overhangs[0], overhangs[1]

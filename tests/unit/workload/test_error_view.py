@@ -18,7 +18,10 @@ def error_views(draw: st.DrawFn) -> ErrorView:
     dilation = (draw(st.integers(1, 2)), draw(st.integers(1, 2)))
     padding = (draw(st.integers(0, 3)), draw(st.integers(0, 3)))
     reach = [dilation[axis] * (kernel[axis] - 1) + 1 for axis in (0, 1)]
-    extents = [draw(st.integers(max(1, reach[axis] - 2 * padding[axis]), 7)) for axis in (0, 1)]
+    padding_end = draw(st.none() | st.tuples(st.integers(0, 3), st.integers(0, 3)))
+    ends = padding_end or padding
+    least = [max(1, reach[axis] - padding[axis] - ends[axis]) for axis in (0, 1)]
+    extents = [draw(st.integers(least[axis], 7)) for axis in (0, 1)]
     groups = draw(st.integers(1, 2))
     return ErrorView(
         batch=draw(st.integers(1, 2)),
@@ -30,6 +33,7 @@ def error_views(draw: st.DrawFn) -> ErrorView:
         padding=padding,
         dilation=dilation,
         groups=groups,
+        padding_end=padding_end,
     )
 
 

@@ -66,6 +66,30 @@ CASES: list[tuple[Layer, list[tuple[int, ...]]]] = [
         AvgPool2d(name="x", kernel=(3, 3), stride=(2, 2), padding=(1, 1), count_include_pad=False),
         [(6, 7, 3)],
     ),
+    (conv(padding=(0, 2), padding_end=(1, 0), stride=(2, 2)), [(6, 7, 4)]),
+    (conv(kernel=(1, 1), padding_end=(1, 2)), [(3, 4, 4)]),
+    (conv(kernel=(1, 3), padding=(0, 2), padding_end=(0, 0), groups=2), [(1, 9, 4)]),
+    (MaxPool2d(name="x", kernel=(3, 3), stride=(2, 2), padding_end=(1, 1)), [(6, 8, 3)]),
+    (MaxPool2d(name="x", kernel=(3, 2), stride=(2, 3), ceil_mode=True), [(6, 9, 3)]),
+    (AvgPool2d(name="x", kernel=(3, 3), stride=(2, 2), ceil_mode=True), [(6, 8, 3)]),
+    (
+        AvgPool2d(
+            name="x",
+            kernel=(3, 4),
+            stride=(2, 3),
+            padding=(1, 2),
+            padding_end=(0, 1),
+            dilation=(1, 2),
+            ceil_mode=True,
+        ),
+        [(7, 9, 3)],
+    ),
+    (
+        AvgPool2d(
+            name="x", kernel=(3, 3), stride=(2, 2), padding_end=(2, 1), count_include_pad=False
+        ),
+        [(6, 7, 3)],
+    ),
     (GlobalAvgPool(name="x"), [(7, 5, 3)]),
     (Flatten(name="x"), [(2, 3, 4)]),
     (Softmax(name="x"), [(10,)]),
@@ -204,3 +228,31 @@ def test_the_kit_finds_a_wrong_value() -> None:
 
     with pytest.raises(AssertionError, match=r"its lowering is off its reference by up to"):
         check_layer(Negative(name="x"), [(3, 3, 2)])
+
+
+def test_windows_round_up_but_never_begin_beyond_the_map() -> None:
+    # Extent 6, kernel 3, step 2: windows at 0 and 2, rounded up also at 4 with one of three
+    # elements missing. Extent 5, kernel 1, step 3: at 0 and 3; a third would begin at 6.
+    ceil = MaxPool2d(name="p", kernel=(3, 1), stride=(2, 3), ceil_mode=True)
+    assert ceil.output_shape([(6, 5, 1)]) == (3, 2, 1)
+
+
+@pytest.mark.parametrize(("include", "means"), [(True, [1, 2.5, 2]), (False, [1, 2.5, 4])])
+def test_an_overhang_never_counts_and_padding_does_where_asked(
+    include: bool, means: list[float]
+) -> None:
+    # 1 1 3 2 4 and one zero after it, windows of 2 a step apart: (1 1) (3 2) (4 0).
+    layer = AvgPool2d(
+        name="p", kernel=(1, 2), stride=(1, 2), padding_end=(0, 1), count_include_pad=include
+    )
+    x = np.array([1.0, 1, 3, 2, 4]).reshape(1, 1, 5, 1)
+    assert layer.reference([x], {}).reshape(-1).tolist() == means
+    # Without the zero, rounded up: the last window holds the 4 alone and divides by 1.
+    ceil = AvgPool2d(name="p", kernel=(1, 2), stride=(1, 2), ceil_mode=True,
+                     count_include_pad=include)  # fmt: skip
+    assert ceil.reference([x], {}).reshape(-1).tolist() == [1, 2.5, 4]
+
+
+def test_padding_at_the_end_of_a_pool_stays_within_its_window() -> None:
+    with pytest.raises(ValueError, match="not less than kernel"):
+        MaxPool2d(name="x", kernel=(2, 2), stride=(2, 2), padding_end=(0, 2))

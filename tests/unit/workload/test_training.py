@@ -66,6 +66,18 @@ NETWORKS: dict[str, tuple[list[int], list[dict[str, Any]]]] = {
             {"kind": "linear", "in_features": 3 * 3 * 4, "out_features": 4},
         ],
     ),
+    "other padding at the end": (
+        [8, 7, 2],
+        [
+            conv(in_channels=2, padding=(0, 2), padding_end=(2, 1), stride=(2, 1)),
+            {"kind": "max_pool2d", "kernel": 2, "stride": (1, 2), "padding_end": 1},
+            conv(padding=1, padding_end=0, kernel=2, groups=2),
+            {"kind": "avg_pool2d", "kernel": 2, "padding": (0, 1), "padding_end": (1, 0),
+             "ceil_mode": True},
+            {"kind": "flatten"},
+            {"kind": "linear", "in_features": 2 * 3 * 4, "out_features": 4},
+        ],
+    ),
     "activations": (
         [9],
         [

@@ -17,7 +17,13 @@ from accelsim.workload import (
 from accelsim.workload.vector_shapes import shape_problem
 
 MAP = (2, 6, 6, 3)
-POOL = {"kernel": (3, 3), "stride": (2, 2), "padding": (0, 0)}
+POOL = {
+    "kernel": (3, 3),
+    "stride": (2, 2),
+    "dilation": (1, 1),
+    "padding": (0, 0),
+    "padding_end": (0, 0),
+}
 
 
 def test_every_function_is_documented() -> None:
@@ -71,6 +77,8 @@ def test_visits_by_hand(
         ("max_pool", [MAP], (2, 3, 3, 3), POOL, False),
         ("max_pool", [(2, 6)], (2, 2), POOL, False),
         ("max_pool", [MAP], (2, 2, 2, 3), POOL | {"stride": (0, 2)}, False),
+        ("max_pool", [MAP], (2, 3, 2, 3), POOL | {"padding_end": (1, 0)}, True),
+        ("avg_pool", [MAP], (2, 2, 3, 3), POOL | {"overhang": (0, 1)}, True),
         ("max_pool", [MAP], (2, 2, 2, 3), POOL | {"kernel": (3, 9)}, False),
         ("max_pool", [MAP], (2, 2, 2, 3), POOL | {"kernel": "3"}, False),
         ("max_pool", [MAP], (2, 2, 2, 3), {}, False),

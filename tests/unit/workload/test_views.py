@@ -36,18 +36,21 @@ def convolution_views(draw: st.DrawFn) -> ConvolutionView:
     kernel = (draw(small), draw(small))
     dilation = (draw(st.integers(1, 2)), draw(st.integers(1, 2)))
     padding = (draw(st.integers(0, 2)), draw(st.integers(0, 2)))
+    padding_end = draw(st.none() | st.tuples(st.integers(0, 3), st.integers(0, 3)))
+    ends = padding_end or padding
     reach = [dilation[axis] * (kernel[axis] - 1) + 1 for axis in (0, 1)]
     groups = draw(st.integers(1, 2))
     return ConvolutionView(
         batch=draw(st.integers(1, 3)),
-        height=draw(st.integers(max(1, reach[0] - 2 * padding[0]), 7)),
-        width=draw(st.integers(max(1, reach[1] - 2 * padding[1]), 7)),
+        height=draw(st.integers(max(1, reach[0] - padding[0] - ends[0]), 7)),
+        width=draw(st.integers(max(1, reach[1] - padding[1] - ends[1]), 7)),
         channels=groups * draw(small),
         kernel=kernel,
         stride=(draw(small), draw(small)),
         padding=padding,
         dilation=dilation,
         groups=groups,
+        padding_end=padding_end,
     )
 
 
