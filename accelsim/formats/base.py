@@ -46,6 +46,11 @@ class NumberFormat(ABC):
         """Width of a code in bits."""
 
     @property
+    def stored_bits(self) -> float:
+        """Bits in memory for each element of a long tensor; `bits` here."""
+        return self.bits
+
+    @property
     @abstractmethod
     def max_finite(self) -> float:
         """Largest finite value."""
@@ -142,6 +147,11 @@ class TensorFormat(ABC, Generic[Encoded]):
     def bits_per_element(self) -> float:
         """Stored bits for each element of a long tensor, scales included."""
 
+    @property
+    def keeps_signs(self) -> bool:
+        """Whether zero stays zero and no number changes its sign; True here."""
+        return True
+
     @abstractmethod
     def encode(self, x: FloatArray) -> Encoded:
         """Return codes and scales of `x`."""
@@ -150,6 +160,11 @@ class TensorFormat(ABC, Generic[Encoded]):
     def decode(self, encoded: Encoded) -> FloatArray:
         """Return the values that codes and scales stand for."""
 
-    def quantize(self, x: FloatArray) -> FloatArray:
-        """Return what is left of `x` after it was stored in this format."""
+    def quantize(self, x: FloatArray, *, random_bits: RandomBits | None = None) -> FloatArray:
+        """Return what is left of `x` after it was stored in this format.
+
+        `random_bits`, below 2**16 and in the shape of `x`, are for formats that can
+        round stochastically; others pay no heed to them, as here.
+        """
+        del random_bits
         return self.decode(self.encode(x))

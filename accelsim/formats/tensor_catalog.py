@@ -6,13 +6,14 @@ from typing import Any
 
 from accelsim.formats.base import TensorFormat
 from accelsim.formats.block import BlockFormat
-from accelsim.formats.catalog import FP8, INTEGERS, MICROSCALING, TABLES
+from accelsim.formats.catalog import FP8, INTEGERS, MICROSCALING, TABLES, WIDE
 from accelsim.formats.dynamic_map import DynamicMapFormat
 from accelsim.formats.float_format import FloatFormat
+from accelsim.formats.group_range import GroupRangeFormat
 from accelsim.formats.integer import IntegerFormat, IntegerScaling, IntegerTensorFormat
 from accelsim.formats.s2fp8 import S2fp8Format
 
-_FLOATS: dict[str, FloatFormat] = {fmt.name: fmt for fmt in (*FP8, *MICROSCALING)}
+_FLOATS: dict[str, FloatFormat] = {fmt.name: fmt for fmt in (*FP8, *MICROSCALING, *WIDE)}
 _INTEGERS: dict[str, IntegerFormat] = {fmt.name: fmt for fmt in INTEGERS}
 _OCP_MX = "OCP Microscaling Formats (MX) Specification, version 1.0, 2023, table 1"
 
@@ -39,9 +40,16 @@ SCALED_INTEGERS = tuple(
     for scaling in IntegerScaling
 )
 
+#: Activations that wait for the backward pass.
+GROUP_RANGES = tuple(
+    GroupRangeFormat(f"range{bits}_group", _INTEGERS[f"uint{bits}"], _FLOATS["bf16"])
+    for bits in (2, 4, 8)
+)
+
 ALL: tuple[TensorFormat[Any], ...] = (
     *MX,
     *SCALED_INTEGERS,
+    *GROUP_RANGES,
     DynamicMapFormat("dynamic8_block", TABLES[0]),
     S2fp8Format("s2fp8", _FLOATS["fp8_e5m2"]),
 )

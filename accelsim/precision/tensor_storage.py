@@ -32,9 +32,9 @@ class TensorStorage(NumberFormat):
 
     Notes
     -----
-    `bits` counts a code without its share of the scales: S2FP8 has two numbers a tensor,
-    MX one byte for 32 elements. `quantize` has the tensor format's own rounding and
-    overflow and pays no heed to others.
+    `bits` counts a code without its share of the scales, `stored_bits` with it: S2FP8
+    has two numbers a tensor, MX one byte for 32 elements. `quantize` has the tensor
+    format's own rounding and overflow and pays no heed to others.
 
     Examples
     --------
@@ -58,6 +58,11 @@ class TensorStorage(NumberFormat):
     def bits(self) -> int:
         """Width of an element's code."""
         return self.tensor_format.element.bits
+
+    @property
+    def stored_bits(self) -> float:
+        """Bits in memory for each element of a long tensor, scales included."""
+        return self.tensor_format.bits_per_element
 
     @property
     def max_finite(self) -> float:
@@ -94,8 +99,8 @@ class TensorStorage(NumberFormat):
         random_bit_count: int = DEFAULT_RANDOM_BIT_COUNT,
     ) -> FloatArray:
         """Return what the tensor becomes, with scales found in it."""
-        del rounding, overflow, random_bits, random_bit_count
-        return self.tensor_format.quantize(x)
+        del rounding, overflow, random_bit_count
+        return self.tensor_format.quantize(x, random_bits=random_bits)
 
     def encode(self, x: FloatArray) -> CodeArray:
         """Refuse."""

@@ -297,8 +297,9 @@ def _check_tensor(fmt: TensorFormat[Any], x: FloatArray) -> None:
     _require(rounded.dtype == x.dtype, fmt, f"quantize must keep {x.dtype}")
     again = fmt.decode(fmt.encode(x))
     _require(_same(rounded, again).all(), fmt, "quantize must be decode after encode")
-    _require(np.all(rounded[x == 0] == 0), fmt, "zero must stay zero")
-    _require(np.all(rounded * x >= 0), fmt, "no number may change its sign")
+    if fmt.keeps_signs:
+        _require(np.all(rounded[x == 0] == 0), fmt, "zero must stay zero")
+        _require(np.all(rounded * x >= 0), fmt, "no number may change its sign")
     if x.size:
         error, largest = np.abs(rounded - x).max(), np.abs(x).max()
         _require(error <= largest, fmt, f"the error {error!r} exceeds the largest magnitude")

@@ -6,6 +6,7 @@ A trace is a sequence of these. They carry everything that the three readings
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -69,8 +70,8 @@ class TensorInfo:
 
     @property
     def stored_bytes(self) -> int:
-        """Bytes in memory, codes packed, rounded up to a byte."""
-        return -(-self.elements * self.format.bits // 8)
+        """Bytes in memory, codes packed, scales included, rounded up to a byte."""
+        return math.ceil(self.elements * self.format.stored_bits / 8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,9 @@ class VectorOp:
         Rounding of the stored result, and what happens beyond its format's range.
     attributes : tuple of (name, value)
         Parameters of the function, sorted by name.
+    input_shapes : tuple of tuple of int
+        Shapes in which the op sees its inputs, where they are not those of the tensors:
+        the same elements in the same order. Empty where all are.
     fused : bool
         True where the op works on its producer's write-back and needs no pass of
         its own over the scratchpad.
@@ -168,6 +172,7 @@ class VectorOp:
     overflow: Overflow | None = None
     attributes: tuple[tuple[str, Attribute], ...] = ()
     fused: bool = False
+    input_shapes: tuple[tuple[int, ...], ...] = ()
 
     @property
     def kind(self) -> str:
