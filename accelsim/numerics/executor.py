@@ -118,8 +118,8 @@ def execute(
     output = trace.outputs[0]
     return Execution(
         outputs=trace.outputs,
-        tensors={name: machine.stored[name] for name in wanted},
-        references={name: machine.exact[name] for name in wanted} if references else {},
+        tensors=_given(trace, machine.stored, wanted),
+        references=_given(trace, machine.exact, wanted) if references else {},
         records=tuple(records),
         output_error=measure(
             machine.unscaled(output), machine.exact[output], trace.tensors[output].format
@@ -127,3 +127,9 @@ def execute(
         if references
         else None,
     )
+
+
+def _given(trace: Trace, tensors: Mapping[str, Array], names: Collection[str]) -> dict[str, Array]:
+    """Return tensors in the shapes in which the trace gives them."""
+    return {name: tensors[name].reshape(trace.shapes.get(name, tensors[name].shape))
+            for name in names}  # fmt: skip

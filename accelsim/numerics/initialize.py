@@ -136,11 +136,15 @@ def calibrate_batch_norm(
     trace = lower(workload, get_recipe("fp32"), batch=len(next(iter(given.values()))))
     tuned = dict(parameters)
     by_tensor = {parameter.tensor: parameter for parameter in trace.parameters}
-    alive = {name: np.asarray(given[name], dtype=np.float64) for name in trace.inputs}
+    alive: dict[str, Array] = {
+        name: np.asarray(given[name], dtype=np.float64) for name in trace.inputs
+    }
     for op, ended in zip(trace.ops, last_uses(trace.ops), strict=True):
         if isinstance(op, VectorOp) and op.function == "batch_norm":
             _, _, mean, variance = by_tensor[op.inputs[2]].sources
-            tuned[mean], tuned[variance] = _statistics(alive[op.inputs[0]])
+            tuned[mean], tuned[variance] = _statistics(
+                alive[op.inputs[0]].reshape(trace.seen_shapes(op)[0])
+            )
         for name in operand_names(op):
             if name not in alive:
                 alive[name] = prepare_parameter(by_tensor[name], tuned)

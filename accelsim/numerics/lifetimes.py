@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from accelsim.workload.ops import Gemm, Op
+from numpy.typing import NDArray
+
+from accelsim.workload.ops import Gemm, Op, VectorOp
 from accelsim.workload.trace import Trace
 
 _STORED_BYTES, _EXACT_BYTES = 4, 8
@@ -18,6 +21,13 @@ def operand_names(op: Op) -> tuple[str, ...]:
 def result_names(op: Op) -> tuple[str, ...]:
     """Return the names of the tensors that an op writes, in order."""
     return (op.out.tensor,) if isinstance(op, Gemm) else op.outputs
+
+
+def as_seen(op: VectorOp, inputs: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+    """Return the inputs of a vector op in the shapes in which it sees them."""
+    if not op.input_shapes:
+        return list(inputs)
+    return [x.reshape(shape) for x, shape in zip(inputs, op.input_shapes, strict=True)]
 
 
 def last_uses(ops: Sequence[Op]) -> tuple[frozenset[str], ...]:

@@ -25,7 +25,7 @@ from accelsim.numerics.errors_report import (
     zero_product_share,
 )
 from accelsim.numerics.execution import Record
-from accelsim.numerics.lifetimes import operand_names, result_names
+from accelsim.numerics.lifetimes import as_seen, operand_names, result_names
 from accelsim.numerics.op_telemetry import allowed_path, count_in_order
 from accelsim.numerics.reduction import Ordered, reduce_in_order
 from accelsim.numerics.references import as_float64, local_vector_op, reference_gemm, total_op
@@ -168,7 +168,7 @@ class Machine:
         return allowed_path(a, b, (op.a.format, op.b.format), op.accumulator).name.value
 
     def _vector_op(self, op: VectorOp, key: StreamKey) -> Record:
-        inputs = [self.stored[name] for name in op.inputs]
+        inputs = as_seen(op, [self.stored[name] for name in op.inputs])
         name = op.outputs[0]
         fmt = self._trace.tensors[name].format
         if op.function in UPDATE_FUNCTIONS:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.formats import NumberFormat
-from accelsim.numerics.lifetimes import last_uses, operand_names, result_names
+from accelsim.numerics.lifetimes import as_seen, last_uses, operand_names, result_names
 from accelsim.numerics.vector_ops_arithmetic import Arithmetic
 from accelsim.numerics.vector_ops_dispatch import compute_vector_op, store_scale
 from accelsim.workload.ops import Gemm, Op, VectorOp
@@ -64,7 +64,7 @@ def total_op(op: Op, inputs: Sequence[Array]) -> tuple[Array, ...]:
     if isinstance(op, Gemm):
         product = reference_gemm(op.a.view.gather(inputs[0]), op.b.view.gather(inputs[1]))
         return (op.out.view.scatter(product),)
-    return (compute_vector_op(op, inputs, EXACT), np.ones(1))[: len(op.outputs)]
+    return (compute_vector_op(op, as_seen(op, inputs), EXACT), np.ones(1))[: len(op.outputs)]
 
 
 def total_reference(
@@ -98,7 +98,7 @@ def total_reference(
         alive.update(zip(result_names(op), results, strict=True))
         for name in ends[index] - wanted:
             del alive[name]
-    return {name: alive[name] for name in wanted}
+    return {name: alive[name].reshape(trace.shapes.get(name, alive[name].shape)) for name in wanted}
 
 
 def as_float64(x: Array) -> NDArray[np.float64]:

@@ -113,10 +113,11 @@ def lower_layer(
         phase="inference",
         batch=batch,
         ops=tuple(builder.ops),
-        tensors=dict(builder.tensors),
+        tensors=builder.memory,
         inputs=inputs,
         parameters=tuple(builder.parameters),
-        outputs=(output,),
+        outputs=(builder.in_memory(output),),
+        shapes={builder.in_memory(output): builder.tensors[output].shape},
     )
 
 

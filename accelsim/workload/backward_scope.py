@@ -93,6 +93,14 @@ class BackwardScope:
         """Samples at once."""
         return self.builder.batch
 
+    def reshaped_error(self) -> str:
+        """Return the output's error under the shape of the first input; nothing is computed."""
+        return self.builder.reshaped(self.error, self.input_shape())
+
+    def input_shape(self, index: int = 0) -> tuple[int, ...]:
+        """Return the shape of an input, with the batch."""
+        return self.builder.tensors[self.inputs[index]].shape
+
     def input_error(
         self,
         function: str,

@@ -4,10 +4,14 @@
 tensor becomes a GEMM operand of a format once, however many GEMMs read it, and an
 element-wise op whose input is what the op before it writes works on that
 write-back (`fused`) instead of a pass of its own.
+
+A tensor under another shape (`reshaped`) has a name while the trace is made, and is the
+tensor itself in the ops: nothing moves.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 
 from accelsim.errors import ShapeError
@@ -82,6 +86,7 @@ class TraceBuilder:
     gradients: dict[str, str] = field(default_factory=dict)
     rate_factors: dict[str, str] = field(default_factory=dict)
     updates: dict[str, str] = field(default_factory=dict)
+    _reshaped: dict[str, str] = field(default_factory=dict)
     _stored: dict[tuple[str, NumberFormat, bool], StoredOperand] = field(default_factory=dict)
     _write_back: str | None = None
 
@@ -92,6 +97,37 @@ class TraceBuilder:
         self.tensors[info.name] = info
         return info.name
 
+    def reshaped(self, name: str, shape: tuple[int, ...]) -> str:
+        """Return a name under which a tensor has another shape, with the same elements in order.
+
+        Raises
+        ------
+        ShapeError
+            If the shape has another number of elements.
+        """
+        info = self.tensors[name]
+        if info.shape == shape:
+            return name
+        if info.elements != math.prod(shape):
+            raise ShapeError(f"{name!r} has the shape {info.shape} and cannot be seen as {shape}.")
+        stored = self.in_memory(name)
+        if self.tensors[stored].shape == shape:
+            return stored
+        alias = f"{stored}@{'x'.join(map(str, shape))}"
+        if alias not in self.tensors:
+            self._reshaped[alias] = stored
+            self.tensor(replace(info, name=alias, shape=shape))
+        return alias
+
+    def in_memory(self, name: str) -> str:
+        """Return the tensor that a name stands for; itself unless it is `reshaped`."""
+        return self._reshaped.get(name, name)
+
+    @property
+    def memory(self) -> dict[str, TensorInfo]:
+        """The tensors of the finished trace: those in memory."""
+        return {name: info for name, info in self.tensors.items() if name not in self._reshaped}
+
     def gemm(self, op: Gemm) -> None:
         """Append a GEMM; its result can be worked on as it is written back."""
         self.ops.append(op)
@@ -99,7 +135,7 @@ class TraceBuilder:
 
     def is_written_back(self, name: str) -> bool:
         """Return whether a tensor is what the array or a fused op is writing."""
-        return name == self._write_back
+        return self.in_memory(name) == self._write_back
 
     def vector(
         self,
@@ -121,14 +157,21 @@ class TraceBuilder:
         """
         entry = VECTOR_FUNCTIONS[function]
         finds_scales = isinstance(output.format, TensorStorage)
-        fused = entry.elementwise and not finds_scales and self._write_back in inputs
+        stored = tuple(self.in_memory(one) for one in inputs)
+        fused = (
+            entry.elementwise
+            and not finds_scales
+            and self._write_back in stored
+            and self.tensors[self._write_back].elements == output.elements
+        )
+        is_seen = stored != inputs
         self.ops.append(
             VectorOp(
                 name=name,
                 layer=layer,
                 phase=phase,
                 function=function,
-                inputs=inputs,
+                inputs=stored,
                 outputs=(self.tensor(output),),
                 elements=entry.visits(
                     self.tensors[inputs[0]].shape, output.shape, dict(attributes)
@@ -138,6 +181,7 @@ class TraceBuilder:
                 overflow=overflow,
                 attributes=tuple(sorted(attributes)),
                 fused=fused,
+                input_shapes=tuple(self.tensors[one].shape for one in inputs) if is_seen else (),
             )
         )
         self._write_back = output.name if fused else None
@@ -157,6 +201,7 @@ class TraceBuilder:
         A scaled store reads the whole tensor for its largest magnitude before it can
         scale any of it, so it is never fused.
         """
+        name = self.in_memory(name)
         info = self.tensors[name]
         if info.format == fmt and not scaled:
             return StoredOperand(name, fmt, None)

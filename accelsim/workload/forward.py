@@ -8,6 +8,8 @@ copy in the recipe's storage format.
 
 from __future__ import annotations
 
+import math
+
 from accelsim.formats import get_format
 from accelsim.precision.recipe import GemmRule, Recipe
 from accelsim.workload.builder import TraceBuilder
@@ -37,6 +39,18 @@ def lower_forward(workload: Workload, builder: TraceBuilder) -> dict[str, str]:
         if not graph.is_alias(node):
             _store_for_readers(node.name, produced, graph, rules, builder)
     return produced
+
+
+def output_shapes(
+    workload: Workload, builder: TraceBuilder, produced: dict[str, str]
+) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the outputs that are tensors under another shape, by tensor."""
+    names = [produced[name] for name in workload.output_names]
+    return {
+        builder.in_memory(name): builder.tensors[name].shape
+        for name in names
+        if builder.in_memory(name) != name
+    }
 
 
 def gemm_rules(workload: Workload, recipe: Recipe) -> dict[str, GemmRule]:
@@ -95,6 +109,7 @@ def _continues(node: Node, graph: Graph, *, training: bool) -> bool:
         and following is not None
         and readers[0].name == following.name
         and following.layer.elementwise
+        and math.prod(node.output_shape) == math.prod(following.output_shape)
         and not (training and following.layer.has_statistics)
     )
 

@@ -83,7 +83,7 @@ class Graph:
 
     def is_alias(self, node: Node) -> bool:
         """Return whether the node's output is its input's tensor."""
-        return node.layer.alias or node.name in self.folded
+        return node.layer.is_alias(node.input_shapes) or node.name in self.folded
 
     def effective_readers(self, name: str) -> tuple[Node, ...]:
         """Return who reads a tensor, looking through nodes that compute nothing."""

@@ -7,7 +7,7 @@ from enum import StrEnum
 from accelsim.errors import ConfigError
 from accelsim.precision.recipe import Recipe
 from accelsim.workload.builder import TraceBuilder
-from accelsim.workload.forward import lower_forward
+from accelsim.workload.forward import lower_forward, output_shapes
 from accelsim.workload.loss import Loss
 from accelsim.workload.network import Workload
 from accelsim.workload.optimizer import Optimizer
@@ -87,8 +87,9 @@ def lower(
         phase=str(RunPhase(phase)),
         batch=batch,
         ops=tuple(builder.ops),
-        tensors=dict(builder.tensors),
+        tensors=builder.memory,
         inputs=tuple(workload.given),
         parameters=tuple(builder.parameters),
-        outputs=tuple(produced[name] for name in workload.output_names),
+        outputs=tuple(builder.in_memory(produced[name]) for name in workload.output_names),
+        shapes=output_shapes(workload, builder, produced),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from accelsim.formats import NumberFormat
@@ -70,11 +71,12 @@ class LayerScope:
         inputs: tuple[str, ...],
         *,
         suffix: str = "",
+        shape: tuple[int, ...] | None = None,
         compute_format: NumberFormat | None = None,
         output_format: NumberFormat | None = None,
         attributes: Attributes = (),
     ) -> str:
-        """Emit a vector op whose output has the layer's output shape.
+        """Emit a vector op whose output has the layer's output shape, or `shape` with the batch.
 
         Parameters
         ----------
@@ -91,13 +93,15 @@ class LayerScope:
         """
         compute = compute_format or self.recipe.vector.compute
         fmt = output_format
+        shape = shape or (self.batch, *self.output_shape)
         if fmt is None:
             is_chained = VECTOR_FUNCTIONS[function].elementwise and any(
-                self.builder.is_written_back(name) for name in inputs
+                self.builder.is_written_back(name)
+                and self.builder.tensors[name].elements == math.prod(shape)
+                for name in inputs
             )
             stays = is_chained and (bool(suffix) or self.continues)
             fmt = compute if stays else self.recipe.storage_format
-        shape = (self.batch, *self.output_shape)
         return self.builder.vector(
             f"{self.name}.{function}",
             function,
@@ -107,6 +111,10 @@ class LayerScope:
             compute_format=compute,
             attributes=attributes,
         )
+
+    def reshaped(self, name: str) -> str:
+        """Return a tensor under the layer's output shape; nothing is computed."""
+        return self.builder.reshaped(name, (self.batch, *self.output_shape))
 
     def constant(self, preparation: Preparation, source: str) -> str:
         """Declare the layer's output as something that comes with the weights; return it."""

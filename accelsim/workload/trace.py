@@ -39,6 +39,8 @@ class Trace:
     updates : mapping from str to str
         Which output takes the place of which parameter in the next training step:
         weights, the optimizer's state, running statistics. Empty for inference.
+    shapes : mapping from str to tuple of int
+        Shapes in which outputs are given, where they are not those of their tensors.
     """
 
     workload: str
@@ -51,6 +53,7 @@ class Trace:
     parameters: tuple[TraceParameter, ...]
     outputs: tuple[str, ...]
     updates: Mapping[str, str] = field(default_factory=dict)
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def gemms(self) -> tuple[Gemm, ...]:
@@ -66,6 +69,10 @@ class Trace:
     def macs(self) -> int:
         """Multiply-accumulates of all GEMMs, padding zeros included."""
         return sum(op.macs for op in self.ops)
+
+    def seen_shapes(self, op: VectorOp) -> tuple[tuple[int, ...], ...]:
+        """Return the shapes in which a vector op sees its inputs."""
+        return op.input_shapes or tuple(self.tensors[name].shape for name in op.inputs)
 
     def transients(self) -> frozenset[str]:
         """Return the tensors that never reach a memory.

@@ -48,6 +48,9 @@ def check_trace(trace: Trace) -> str | None:
     lost = [name for name in trace.outputs if name not in defined]
     if lost:
         return f"The output {lost[0]!r} is never made."
+    for name, shape in trace.shapes.items():
+        if name not in trace.outputs or math.prod(shape) != trace.tensors[name].elements:
+            return f"{name!r} cannot be given as {shape}."
     return _update_problem(trace)
 
 
@@ -137,14 +140,17 @@ def _vector_problem(trace: Trace, op: VectorOp) -> str | None:
     function = VECTOR_FUNCTIONS.get(op.function)
     if function is None:
         return f"{op.function!r} is no vector function."
-    if len(op.inputs) != len(function.inputs):
+    if len(op.inputs) != len(function.inputs) and not (function.is_variadic and op.inputs):
         return f"{op.function} takes {len(function.inputs)} tensors, not {len(op.inputs)}."
     if not 1 <= len(op.outputs) <= len(function.outputs):
         return f"{op.function} makes up to {len(function.outputs)} tensors."
     problem = _attribute_problem(op, function)
     if problem:
         return problem
-    inputs = [trace.tensors[name].shape for name in op.inputs]
+    inputs = trace.seen_shapes(op)
+    stored = [trace.tensors[name].shape for name in op.inputs]
+    if [*map(math.prod, inputs)] != [*map(math.prod, stored)]:  # as many, of as many elements
+        return f"it sees its inputs as {inputs}; their shapes are {tuple(stored)}."
     outputs = [trace.tensors[name].shape for name in op.outputs]
     problem = shape_problem(op, function.inputs, inputs, outputs)
     if problem:

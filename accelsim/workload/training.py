@@ -41,7 +41,7 @@ from accelsim.errors import ConfigError
 from accelsim.precision.recipe import GemmRule, LossScalingMethod, Recipe
 from accelsim.workload.backward_scope import BackwardScope
 from accelsim.workload.builder import TraceBuilder
-from accelsim.workload.forward import gemm_rules, lower_forward
+from accelsim.workload.forward import gemm_rules, lower_forward, output_shapes
 from accelsim.workload.graph import Graph, Node
 from accelsim.workload.layers import Softmax
 from accelsim.workload.loss import LABELS, LOSS, LOSS_SCALE, Loss, lower_loss
@@ -75,7 +75,7 @@ def lower_training(
     settings = lower_update(builder, optimizer)
     is_dynamic = recipe.loss_scaling.method is LossScalingMethod.DYNAMIC
     outputs = (
-        *(produced[name] for name in workload.output_names),
+        *(builder.in_memory(produced[name]) for name in workload.output_names),
         LOSS,
         *((FINITE,) if is_dynamic else ()),
         *builder.updates.values(),
@@ -86,11 +86,12 @@ def lower_training(
         phase="training",
         batch=batch,
         ops=tuple(builder.ops),
-        tensors=dict(builder.tensors),
+        tensors=builder.memory,
         inputs=(*workload.given, LABELS, LOSS_SCALE, *settings),
         parameters=tuple(builder.parameters),
         outputs=tuple(dict.fromkeys(outputs)),
         updates=dict(builder.updates),
+        shapes=output_shapes(workload, builder, produced),
     )
 
 

@@ -38,6 +38,10 @@ class VectorFunction:
     visits : callable
         ``visits(input shape, output shape, attributes)``: element operations of the
         vector unit.
+    is_variadic : bool
+        The function takes one input or more of the kind that `inputs` names.
+    gathers : bool
+        Of its second input it reads as many elements as it makes, not all.
     """
 
     name: str
@@ -46,6 +50,8 @@ class VectorFunction:
     attributes: tuple[str, ...]
     elementwise: bool
     visits: Callable[[Shape, Shape, Mapping[str, Attribute]], int]
+    is_variadic: bool = False
+    gathers: bool = False
 
 
 def per_output(_x: Shape, y: Shape, _attributes: Mapping[str, Attribute]) -> int:
@@ -63,6 +69,14 @@ def per_window_tap(_x: Shape, y: Shape, attributes: Mapping[str, Attribute]) -> 
     kernel = attributes["kernel"]
     assert isinstance(kernel, tuple)
     return math.prod(y) * int(kernel[0]) * int(kernel[1])
+
+
+def neighbour_passes(x: Shape, _y: Shape, attributes: Mapping[str, Attribute]) -> int:
+    """Count a visit for every neighbour of every element, and three more for the element."""
+    size = attributes["size"]
+    assert isinstance(size, int)
+    passes = 3  # square; power; quotient
+    return (size + passes) * math.prod(x)
 
 
 def softmax_passes(x: Shape, _y: Shape, _attributes: Mapping[str, Attribute]) -> int:

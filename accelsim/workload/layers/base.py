@@ -71,6 +71,11 @@ class Layer(StrictModel, ABC):
     inputs: tuple[str, ...] | None = None
     """Names of the layers whose outputs it reads, or of inputs; null means the layer before."""
 
+    def is_alias(self, inputs: Sequence[Shape]) -> bool:
+        """Return whether the output is the first input under another shape."""
+        del inputs
+        return self.alias
+
     @abstractmethod
     def output_shape(self, inputs: Sequence[Shape]) -> Shape:
         """Return the shape of the output.

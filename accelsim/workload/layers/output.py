@@ -32,11 +32,11 @@ class Flatten(Layer):
 
     def lower_forward(self, scope: LayerScope) -> str:
         """Emit nothing: the output is the input's tensor."""
-        return scope.inputs[0]
+        return scope.reshaped(scope.inputs[0])
 
     def lower_backward(self, scope: BackwardScope) -> tuple[str | None, ...]:
         """Emit nothing: the input's error is the output's."""
-        return (scope.error,)
+        return (scope.reshaped_error(),)
 
     def reference(
         self, inputs: Sequence[Float64Array], parameters: Mapping[str, Float64Array]

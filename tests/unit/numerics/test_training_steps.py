@@ -183,7 +183,7 @@ def test_running_statistics_are_those_of_pytorch() -> None:
     )
     trace = lower(net, get_recipe("fp32"), batch=1, phase="training", loss="squared_error")
     x = np.array([1.0, 2.0, 3.0, 6.0]).reshape(1, 2, 2, 1)
-    given = {**step_settings(learning_rate=0.0), "labels": np.zeros((1, 2, 2, 1))}
+    given = {**step_settings(learning_rate=0.0), "labels": np.zeros((1, 4))}
     run = execute(trace, bind_tensors(trace, he_parameters(net.parameters), x, more=given))
     assert run.tensors["bn.running_mean.updated"][0] == pytest.approx(0.9 * 0 + 0.1 * 3)
     assert run.tensors["bn.running_var.updated"][0] == pytest.approx(0.9 * 1 + 0.1 * 14 / 3)

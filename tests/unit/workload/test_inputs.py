@@ -249,7 +249,7 @@ def test_reading_an_image_imports_no_plotting() -> None:
 
     code = (
         "import sys; from accelsim.workload.inputs import load_input;"
-        "from accelsim.workload.network import InputSpec, InputKind;"
+        "from accelsim.workload.input_spec import InputSpec, InputKind;"
         "load_input(None, InputSpec(shape=(32, 32, 3), kind=InputKind.IMAGE));"
         "assert not {'matplotlib', 'numba', 'plotly'} & set(sys.modules), 'heavy'"
     )
