@@ -34,8 +34,7 @@ class Record:
     sampled_rows : int or None
         Rows of the GEMM that went through the real accumulator; None where all did.
     arithmetic : str or None
-        The fastest path of `accelsim.numerics` that is proved right for the GEMM's
-        operands; without Numba its NumPy twin runs. None for a vector op.
+        The path of `accelsim.numerics` that computed the GEMM; None for a vector op.
     additions : AdditionCounts or None
         What the additions of some outputs lost; None unless asked for.
     """

@@ -40,7 +40,7 @@ from accelsim.numerics.panels import (
     run_tasks,
     skipping_pays,
 )
-from accelsim.numerics.path_choice import PathChoice, PathName
+from accelsim.numerics.path_choice import PathChoice, PathName, Product
 from accelsim.numerics.paths import choose_path
 from accelsim.numerics.rules import Rule32
 from accelsim.numerics.selftest import KEY, check_product
@@ -102,6 +102,32 @@ def matmul(
     >>> matmul([[1.0, 2.0]], [[3.0], [4.0]], acc)
     array([[11.]], dtype=float32)
     """
+    return multiply_matrices(
+        a, b, accumulator, threads=threads, key=key, path=path, a_format=a_format, b_format=b_format
+    ).values
+
+
+def multiply_matrices(
+    a: ArrayLike,
+    b: ArrayLike,
+    accumulator: Accumulator,
+    *,
+    threads: int = 1,
+    key: StreamKey | None = None,
+    path: PathName | str | None = None,
+    a_format: NumberFormat | None = None,
+    b_format: NumberFormat | None = None,
+) -> Product:
+    """Do as `matmul`, and say which path computed the values, and why.
+
+    Examples
+    --------
+    >>> product = multiply_matrices([[1.0, 2.0]], [[3.0], [4.0]], Accumulator(format="fp32"))
+    >>> product.values
+    array([[11.]], dtype=float32)
+    >>> print(product.path)  # doctest: +ELLIPSIS
+    ordered path; both accumulators are float32: one fused multiply-add rounds as they do
+    """
     left, right = _operand(a), _operand(b)
     batch = _check_shapes(left, right)
     m, k, n = left.shape[-2], left.shape[-1], right.shape[-1]
@@ -116,10 +142,12 @@ def matmul(
     if n < min(m, NARROW) and choice.may_transpose:
         # Few columns would leave most lanes of a vector idle; products commute.
         flipped = right.swapaxes(1, 2), left.swapaxes(1, 2)
-        out = _dispatch(*flipped, accumulator, choice, facts, threads, key).swapaxes(1, 2)
+        out, ran = _dispatch(*flipped, accumulator, choice, facts, threads, key)
+        out = out.swapaxes(1, 2)
     else:
-        out = _dispatch(left, right, accumulator, choice, facts, threads, key)
-    return out.astype(_result_dtype(accumulator), copy=False).reshape(*batch, m, n)
+        out, ran = _dispatch(left, right, accumulator, choice, facts, threads, key)
+    values = out.astype(_result_dtype(accumulator), copy=False).reshape(*batch, m, n)
+    return Product(values, ran)
 
 
 def _dispatch(
@@ -130,12 +158,15 @@ def _dispatch(
     facts: ProductFacts,
     threads: int,
     key: StreamKey | None,
-) -> _Array:
-    """Multiply (batch, m, k) by (batch, k, n) on the path that was chosen."""
-    if choice.name is PathName.DEFINITION or 0 in (*a.shape, b.shape[-1]):
-        return _by_definition(a, b, accumulator, key)
+) -> tuple[_Array, PathChoice]:
+    """Multiply (batch, m, k) by (batch, k, n) on the path that was chosen; say what ran."""
+    if 0 in (*a.shape, b.shape[-1]):
+        choice = PathChoice(PathName.DEFINITION, ("nothing is added",))
+    if choice.name is PathName.DEFINITION:
+        return _by_definition(a, b, accumulator, key), choice
     if choice.name is PathName.BLAS:
-        return multiply_exactly(a, b, accumulator, in_float32=fits_float32(facts), key=key)
+        exact = multiply_exactly(a, b, accumulator, in_float32=fits_float32(facts), key=key)
+        return exact, choice
     if choice.name is PathName.TILED:
         assert isinstance(choice.inner, Rule32)
         assert isinstance(choice.outer, Rule32)
@@ -148,8 +179,12 @@ def _dispatch(
             choice.may_skip_zeros and facts.finite and skipping_pays(facts.zero_share, *b.shape[1:])
         )
         out = by_kernel(a, b, accumulator, choice, threads, key, skip_zeros=skips)
-    _repair(out, a, b, accumulator, choice)
-    return out
+        if skips:
+            choice = choice.because("zero operands are skipped")
+    repaired = _repair(out, a, b, accumulator, choice)
+    if repaired:
+        choice = choice.because(f"{repaired} sums that overflow came from the definition")
+    return out, choice
 
 
 def _operand(x: ArrayLike) -> _Array:
@@ -179,11 +214,11 @@ def _check_shapes(a: _Array, b: _Array) -> tuple[int, ...]:
 
 def _facts(x: _Array, fmt: NumberFormat | None) -> OperandFacts:
     """Return what is known of an operand: its format's promise, and its largest magnitude."""
-    if fmt is not None and isinstance(fmt, FloatFormat):
-        amax = float(np.max(x, initial=0.0)), float(-np.min(x, initial=0.0))
-        promised = OperandFacts.of_format(fmt, amax=max(amax))
-        if promised is not None and np.isfinite(promised.amax):
-            return promised
+    promised = None if fmt is None else OperandFacts.of_format(fmt)
+    if promised is not None:
+        amax = max(float(np.max(x, initial=0.0)), float(-np.min(x, initial=0.0)))
+        if np.isfinite(amax):
+            return replace(promised, amax=amax)
     return OperandFacts.of_data(x)
 
 
@@ -208,12 +243,15 @@ def _choose(
         )
     choice = choose_path(facts, accumulator)
     if path is None:
-        return choice if choice.name is PathName.DEFINITION or has_numba() else _plain(choice)
+        kept = choice.name in (PathName.DEFINITION, PathName.BLAS) or has_numba()
+        return choice if kept else _plain(choice, "Numba is not installed")
+    if path not in list(PathName):
+        raise ConfigError(f"{path!r} is no path. Known: {', '.join(PathName)}.")
     wanted = PathName(path)
     if wanted is PathName.DEFINITION:
-        return _DEFINITION
+        return PathChoice(PathName.DEFINITION, (_ASKED_FOR,))
     if wanted is PathName.TILED and isinstance(choice.inner, Rule32):
-        return _plain(choice)
+        return _plain(choice, _ASKED_FOR)
     if wanted is not choice.name:
         raise ConfigError(
             f"Path {wanted} may not run here; {choice.name} would: {'; '.join(choice.reasons)}."
@@ -221,16 +259,14 @@ def _choose(
     return choice
 
 
-_DEFINITION = PathChoice(PathName.DEFINITION, ("asked for, or Numba is not installed",))
+_ASKED_FOR = "asked for"
 
 
-def _plain(choice: PathChoice) -> PathChoice:
-    """Return the NumPy twin of a path."""
-    if choice.name is PathName.BLAS:
-        return choice
+def _plain(choice: PathChoice, reason: str) -> PathChoice:
+    """Return the NumPy twin of a path with a kernel, or the definition where it has none."""
     if not isinstance(choice.inner, Rule32) or not isinstance(choice.outer, Rule32):
-        return _DEFINITION
-    return replace(choice, name=PathName.TILED)
+        return PathChoice(PathName.DEFINITION, (reason,))
+    return choice.because(reason, PathName.TILED)
 
 
 def has_numba() -> bool:
@@ -330,12 +366,10 @@ def _random_words(
     )
 
 
-def _repair(
-    out: _Array, a: _Array, b: _Array, accumulator: Accumulator, choice: PathChoice
-) -> None:
-    """Compute poisoned outputs again by the definition."""
+def _repair(out: _Array, a: _Array, b: _Array, accumulator: Accumulator, choice: PathChoice) -> int:
+    """Compute poisoned outputs again by the definition; return how many."""
     if not choice.is_poisoned:
-        return
+        return 0
     batch, row, column = np.nonzero(~np.isfinite(out))
     block = max(1, DEFINITION_BLOCK // a.shape[-1])
     for start in range(0, batch.size, block):
@@ -343,3 +377,4 @@ def _repair(
         left = a[batch[at], row[at]].astype(np.float64)
         right = b[batch[at], :, column[at]].astype(np.float64)
         out[batch[at], row[at], column[at]] = accumulate(left * right, accumulator)
+    return int(batch.size)

@@ -26,7 +26,7 @@ from accelsim.numerics.errors_report import (
 )
 from accelsim.numerics.execution import Record
 from accelsim.numerics.lifetimes import as_seen, operand_names, result_names
-from accelsim.numerics.op_telemetry import allowed_path, count_in_order
+from accelsim.numerics.op_telemetry import count_in_order
 from accelsim.numerics.reduction import Ordered, reduce_in_order
 from accelsim.numerics.references import as_float64, local_vector_op, reference_gemm, total_op
 from accelsim.numerics.storage import load_input, load_parameter, store_tensor
@@ -129,7 +129,7 @@ class Machine:
         rows = _sampled_rows(op, options.sample, key)
         schedule = options.schedules.get(op.name)
         order = None if schedule is None else schedule.reduction_order()
-        sums = reduce_in_order(
+        product = reduce_in_order(
             a[:, rows],
             b,
             op.accumulator,
@@ -138,7 +138,7 @@ class Machine:
             threads=options.threads,
             key=key,
         )
-        values = _leave_accumulator(sums, op, key)  # (groups, rows, n)
+        values = _leave_accumulator(product.values, op, key)  # (groups, rows, n)
         is_sample = options.sample is not None
         local = reference_gemm(a, b) if options.references or is_sample else None
         whole = values
@@ -155,17 +155,11 @@ class Machine:
             error_total=self._total_error(op, values, factor, rows),
             zero_products=zero_product_share(a, b) if options.counts else None,
             sampled_rows=values.shape[1] if is_sample else None,
-            arithmetic=self._path(op, a, b),
+            arithmetic=product.path.name.value,
             additions=count_in_order(a, b, op.accumulator, order, key=key)
             if options.telemetry
             else None,
         )
-
-    def _path(self, op: Gemm, a: Array, b: Array) -> str | None:
-        """Return the name of the path that the operands allow."""
-        if not self._options.counts:
-            return None
-        return allowed_path(a, b, (op.a.format, op.b.format), op.accumulator).name.value
 
     def _vector_op(self, op: VectorOp, key: StreamKey) -> Record:
         inputs = as_seen(op, [self.stored[name] for name in op.inputs])

@@ -1,20 +1,8 @@
-"""What is known about the arithmetic of one GEMM besides its values.
-
-Which path its formats and operands allow, and, from a second pass over a seeded
-sample of its outputs, what its additions lost.
-"""
+"""What the additions of one GEMM lost: a second pass over a seeded sample of its outputs."""
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-
-from accelsim.formats import NumberFormat
 from accelsim.formats.random_bits import StreamKey
-from accelsim.numerics.operands import OperandFacts, ProductFacts
-from accelsim.numerics.paths import PathChoice, choose_path
 from accelsim.numerics.reduction import Array, in_chunks_of, in_order_of
 from accelsim.numerics.telemetry import AdditionCounts, count_additions, is_countable
 from accelsim.precision import Accumulator
@@ -22,31 +10,6 @@ from accelsim.schedule.reduction_order import ReductionOrder
 
 #: Outputs of each GEMM whose additions are repeated and counted.
 SAMPLED_OUTPUTS = 64
-
-
-def allowed_path(
-    a: Array, b: Array, formats: tuple[NumberFormat, NumberFormat], accumulator: Accumulator
-) -> PathChoice:
-    """Return the fastest path that is proved right for these operands, and why.
-
-    Parameters
-    ----------
-    a, b : array (..., m, k) and (..., k, n)
-        Members of `formats`.
-    formats : (NumberFormat, NumberFormat)
-    accumulator : Accumulator
-
-    Examples
-    --------
-    >>> from accelsim.formats import get_format
-    >>> fp8 = get_format("fp8_e5m2")
-    >>> ones = np.ones((4, 4), np.float32)
-    >>> acc = Accumulator(format="fp16_e6m9", chunk_size=64)
-    >>> str(allowed_path(ones, ones, (fp8, fp8), acc).name)
-    'fast'
-    """
-    facts_a, facts_b = _facts(a, formats[0]), _facts(b, formats[1])
-    return choose_path(ProductFacts.of(facts_a, facts_b, a.shape[-1]), accumulator)
 
 
 def count_in_order(
@@ -97,12 +60,3 @@ def count_in_order(
         for start, stop in segments
     )
     return sum(others, first)
-
-
-def _facts(x: NDArray[np.floating[Any]], fmt: NumberFormat) -> OperandFacts:
-    """Return what the format promises and the largest magnitude; else what the data shows."""
-    amax = float(max(np.max(x, initial=0.0), -np.min(x, initial=0.0)))
-    promised = OperandFacts.of_format(fmt, amax=amax)
-    if promised is None or not np.isfinite(amax):
-        return OperandFacts.of_data(np.ascontiguousarray(x))
-    return promised

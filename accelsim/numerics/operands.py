@@ -7,14 +7,21 @@ caller names it, else from the data, in one look at every element.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.formats import FloatFormat, NumberFormat
+from accelsim.formats import (
+    FloatFormat,
+    IntegerFormat,
+    NumberFormat,
+    PositFormat,
+    TableFormat,
+)
 
 #: Elements from which compiled code looks at the data, and elements it looks at together.
 SCAN_THRESHOLD = 1 << 14
@@ -54,15 +61,27 @@ class OperandFacts:
     def of_format(
         cls, fmt: NumberFormat, *, amax: float | None = None, finite: bool = True
     ) -> OperandFacts | None:
-        """Return what a float format promises, or None for another kind of format."""
-        if not isinstance(fmt, FloatFormat):
+        """Return what a format promises, or None where that depends on the tensor.
+
+        Examples
+        --------
+        The magnitudes of int8 go to 128, a power of two; 127 has seven significant bits.
+
+        >>> from accelsim.formats import get_format
+        >>> OperandFacts.of_format(get_format("int8"), amax=100.0)
+        OperandFacts(significant_bits=7, lsb_exponent=0, amax=100.0, finite=True, zero_share=0.0)
+        """
+        if isinstance(fmt, FloatFormat):
+            lsb = math.frexp(fmt.min_quantum)[1] - 1
+            promised = cls(fmt.precision, lsb, fmt.max_finite)
+        elif isinstance(fmt, IntegerFormat):
+            largest = max(fmt.max_finite, -fmt.min_finite)
+            promised = cls(fmt.integer_bits - fmt.signed, -fmt.fraction_bits, largest)
+        elif isinstance(fmt, PositFormat | TableFormat):
+            promised = _of_all_values(fmt)
+        else:
             return None
-        return cls(
-            significant_bits=fmt.precision,
-            lsb_exponent=math.frexp(fmt.min_quantum)[1] - 1,
-            amax=fmt.max_finite if amax is None else amax,
-            finite=finite,
-        )
+        return replace(promised, amax=promised.amax if amax is None else amax, finite=finite)
 
     @classmethod
     def of_data(cls, x: NDArray[Any]) -> OperandFacts:
@@ -91,6 +110,17 @@ class OperandFacts:
         trailing = (pattern & -pattern).bit_length() - 1
         stored = layout.fraction_bits - trailing if pattern else 0
         return cls(stored + 1, lowest - layout.bias - stored, amax, finite, share)
+
+
+@lru_cache(maxsize=64)
+def _of_all_values(fmt: PositFormat | TableFormat) -> OperandFacts:
+    """Return what holds for every finite value of a format with at most 2**16 of them."""
+    if isinstance(fmt, TableFormat):
+        values = np.asarray(fmt.values)
+    else:
+        decoded = fmt.decode(np.arange(1 << fmt.bits, dtype=fmt.code_dtype))
+        values = np.asarray(decoded, np.float64)
+    return replace(OperandFacts.of_data(values[np.isfinite(values)]), zero_share=0.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from accelsim.numerics import rules
 
@@ -62,6 +66,14 @@ class PathChoice:
     inner: rules.Rule | None = None
     outer: rules.Rule | None = None
 
+    def __str__(self) -> str:
+        """Return the path and its reasons in one line."""
+        return f"{self.name} path; {'; '.join(self.reasons)}"
+
+    def because(self, reason: str, name: PathName | None = None) -> PathChoice:
+        """Return the choice with one more reason, and another name where that changes it."""
+        return replace(self, name=name or self.name, reasons=(*self.reasons, reason))
+
     @property
     def is_wide(self) -> bool:
         """Whether the carrier is float64."""
@@ -92,3 +104,19 @@ class PathChoice:
             isinstance(rule, rules.Rule32 | rules.Odd32) and isinstance(rule.bound, rules.Poisoned)
             for rule in (inner, self.outer)
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A matrix product, and how it was computed.
+
+    Parameters
+    ----------
+    values : array, shape (..., m, n)
+        The sums.
+    path : PathChoice
+        The path that ran, and why; of a sum in several parts that of the first part.
+    """
+
+    values: NDArray[np.floating[Any]]
+    path: PathChoice

@@ -79,6 +79,12 @@ def explain_path(
     k : int
         Length of the reduction.
 
+    Returns
+    -------
+    PathChoice
+        The choice where Numba is installed. A matrix product may do better, as it
+        measures its operands; `accelsim.numerics.multiply_matrices` says which path it took.
+
     Examples
     --------
     >>> from accelsim.formats import get_format
@@ -91,7 +97,7 @@ def explain_path(
     facts_a = _facts(a_format, amax_a)
     facts_b = _facts(b_format, amax_b)
     if facts_a is None or facts_b is None:
-        return PathChoice(PathName.DEFINITION, ("an operand is not of a float format",))
+        return PathChoice(PathName.DEFINITION, ("only the data say what an operand holds",))
     return choose_path(ProductFacts.of(facts_a, facts_b, k), accumulator)
 
 

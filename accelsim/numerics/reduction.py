@@ -8,6 +8,7 @@ additions are. This module brings the two together.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -17,7 +18,8 @@ from numpy.typing import NDArray
 from accelsim.errors import ShapeError, UnsupportedError
 from accelsim.formats import NumberFormat, Rounding
 from accelsim.formats.random_bits import StreamKey
-from accelsim.numerics.gemm import matmul
+from accelsim.numerics.gemm import multiply_matrices
+from accelsim.numerics.path_choice import Product
 from accelsim.numerics.vector_ops_arithmetic import Arithmetic
 from accelsim.precision import Accumulator, PairRule
 from accelsim.schedule.k_order import positions_in_order
@@ -42,8 +44,8 @@ def reduce_in_order(
     formats: tuple[NumberFormat, NumberFormat] | None = None,
     threads: int = 1,
     key: StreamKey | None = None,
-) -> Array:
-    """Return the product of two stacks of matrices, added in `order`.
+) -> Product:
+    """Return the product of two stacks of matrices, added in `order`, and the path that ran.
 
     Parameters
     ----------
@@ -61,9 +63,9 @@ def reduce_in_order(
 
     Returns
     -------
-    array (groups, m, n)
-        Members of the accumulator's outer format, or of the order's tree format
-        where k is split.
+    Product
+        Values (groups, m, n): members of the accumulator's outer format, or of the
+        order's tree format where k is split.
 
     Raises
     ------
@@ -78,17 +80,19 @@ def reduce_in_order(
             b.swapaxes(1, 2), a.swapaxes(1, 2), accumulator, order,
             formats=swapped, threads=threads, key=key,
         )  # fmt: skip
-        return product.swapaxes(1, 2)
+        return replace(product, values=product.values.swapaxes(1, 2))
     a_format, b_format = formats or (None, None)
-    multiply = partial(matmul, a_format=a_format, b_format=b_format, threads=threads, key=key)
+    part = partial(
+        multiply_matrices, a_format=a_format, b_format=b_format, threads=threads, key=key
+    )
     if order is None:
-        return multiply(a, b, accumulator)
+        return part(a, b, accumulator)
     if order.k != a.shape[2]:
         raise ShapeError(f"The schedule orders {order.k} products; the operands have {a.shape[2]}.")
     a, b = in_order_of(a, b, order)
     ordered = in_chunks_of(accumulator, order)
     if len(order.segments) <= 1:
-        return multiply(a, b, ordered)
+        return part(a, b, ordered)
     if Rounding.STOCHASTIC in (ordered.rounding, ordered.resolved_outer_rounding):
         raise UnsupportedError(
             "A reduction that is split across cores needs a deterministic accumulator:"
@@ -96,13 +100,12 @@ def reduce_in_order(
         )
     tree = Arithmetic(order.tree_format)
     sums = [
-        multiply(a[:, :, start:stop], b[:, start:stop, :], ordered)
-        for start, stop in order.segments
+        part(a[:, :, start:stop], b[:, start:stop, :], ordered) for start, stop in order.segments
     ]
-    total = tree.enter(sums[0])
+    total = tree.enter(sums[0].values)
     for segment in sums[1:]:
-        total = tree.add(total, tree.enter(segment))
-    return total
+        total = tree.add(total, tree.enter(segment.values))
+    return Product(total, sums[0].path.because(f"{len(sums)} segments of k are added afterwards"))
 
 
 def _is_cheaper_transposed(a: Array, b: Array, accumulator: Accumulator) -> bool:

@@ -54,7 +54,7 @@ def split_chip(cores: int = 4):
 
 def bits(schedule: Schedule, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     op = schedule.op
-    return reduce_in_order(a[None], b[None], op.accumulator, schedule.reduction_order())[0]
+    return reduce_in_order(a[None], b[None], op.accumulator, schedule.reduction_order()).values[0]
 
 
 @pytest.mark.parametrize("chunk", [1, 5, 16, 144])

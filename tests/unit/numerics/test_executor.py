@@ -361,7 +361,7 @@ def test_a_schedule_decides_chunks_and_segments() -> None:
     def total(chunk: int, segments: tuple[tuple[int, int], ...]) -> float:
         tree = FP16 if len(segments) > 1 else None
         order = ReductionOrder(9, chunk, 1, segments, tree)
-        return float(reduce_in_order(a, b, accumulator, order)[0, 0, 0])
+        return float(reduce_in_order(a, b, accumulator, order).values[0, 0, 0])
 
     assert total(9, ((0, 9),)) == 1024.0
     # chunks 1024+1+1 -> 1024, then 3 -> 1027 ties to 1028, then 3 -> 1031 ties to 1032
@@ -375,8 +375,8 @@ def test_a_fused_pair_is_rounded_once() -> None:
     b = np.ones((1, 4, 1), dtype=np.float32)
     accumulator = Accumulator(format="fp16_e6m9")
     fused = ReductionOrder(4, 4, 2, ((0, 4),))
-    assert reduce_in_order(a, b, accumulator, fused)[0, 0, 0] == 1026.0
-    assert reduce_in_order(a, b, accumulator, None)[0, 0, 0] == 1024.0
+    assert reduce_in_order(a, b, accumulator, fused).values[0, 0, 0] == 1026.0
+    assert reduce_in_order(a, b, accumulator, None).values[0, 0, 0] == 1024.0
 
 
 def test_an_order_for_another_k_is_refused() -> None:

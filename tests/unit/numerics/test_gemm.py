@@ -139,7 +139,7 @@ def test_paths_are_chosen_on_the_conditions_alone():
     away = Accumulator(format="dlfloat16", rounding=Rounding.NEAREST_AWAY)
     assert _name("fp8_e5m2", "fp8_e5m2", away, **small) is PathName.AWAY
     assert _name("fp32", "fp32", Accumulator(format="fp32")) is PathName.ORDERED
-    assert _name("int8", "fp32", CHUNKED) is PathName.DEFINITION
+    assert _name("int8", "fp32", CHUNKED) is PathName.GENERAL
     stochastic = Accumulator(format="fp16_e6m9", chunk_size=64, rounding=Rounding.STOCHASTIC)
     assert _name("fp8_e5m2", "fp8_e5m2", stochastic, **small) is PathName.STOCHASTIC
 

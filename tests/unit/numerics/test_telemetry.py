@@ -9,7 +9,7 @@ from accelsim.errors import ConfigError, ShapeError
 from accelsim.formats import Rounding, get_format
 from accelsim.formats.random_bits import StreamKey
 from accelsim.numerics import matmul
-from accelsim.numerics.op_telemetry import allowed_path, count_in_order
+from accelsim.numerics.op_telemetry import count_in_order
 from accelsim.numerics.telemetry import count_additions
 from accelsim.precision import AccumulationMethod, Accumulator
 from accelsim.schedule.k_order import KLoop
@@ -143,21 +143,3 @@ class TestInOrder:
     def test_an_empty_reduction_adds_nothing(self):
         order = ReductionOrder(k=0, chunk_size=64, fused=1, segments=((0, 0),))
         assert self.count(PLAIN, order, k=0).additions == 0
-
-
-def test_the_allowed_path_is_the_one_that_runs():
-    """`matmul` refuses every other name of a kernel."""
-    fp8, rng = get_format("fp8_e5m2"), np.random.default_rng(0)
-    accumulator = Accumulator(format="fp16_e6m9", chunk_size=64)
-    for scale in (1.0, 2.0**14):
-        a, b = (fp8.quantize(rng.standard_normal((64, 64)) * scale) for _ in range(2))
-        name = allowed_path(a, b, (fp8, fp8), accumulator).name
-        matmul(a, b, accumulator, path=name)
-    assert name != "fast"
-
-
-def test_a_path_is_found_for_operands_that_are_not_floats():
-    """int8 promises nothing that dispatch uses; its data, 1 to 3, does."""
-    x, int8 = np.array([[1.0, 2.0], [3.0, 1.0]]), get_format("int8")
-    accumulator = Accumulator(format="fp16_e6m9")
-    assert allowed_path(x, x, (int8, int8), accumulator).name == "fast"
