@@ -75,7 +75,8 @@ def layer_norm_weight_gradient(error: Array, x: Array, eps: float, arithmetic: A
 
 def gelu(x: Float64Array, *, is_tanh: bool) -> Float64Array:
     """Return x P(x) in float64; 0 at -infinity."""
-    return np.where(x == -np.inf, 0.0, x * _share_below(x, is_tanh=is_tanh))
+    with np.errstate(invalid="ignore"):
+        return np.where(x == -np.inf, 0.0, x * _share_below(x, is_tanh=is_tanh))
 
 
 def gelu_slope(x: Float64Array, *, is_tanh: bool) -> Float64Array:
@@ -187,5 +188,5 @@ def _share_below(x: Float64Array, *, is_tanh: bool) -> Float64Array:
     if not is_tanh:
         return normal_distribution(x)
     inner = _TANH_SLOPE * (x + _TANH_CUBIC * x * np.square(x))
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         return np.asarray(1.0 / (1.0 + np.exp(-2.0 * inner)))
