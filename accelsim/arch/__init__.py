@@ -3,10 +3,10 @@
 from accelsim.arch.accumulator import AccumulatorCapability, AccumulatorUnit
 from accelsim.arch.catalog import DEFAULT_CHIP, list_chips, load_chip
 from accelsim.arch.chip import Chip
-from accelsim.arch.interconnect import Interconnect, Topology
+from accelsim.arch.interconnect import Interconnect, Routing, Topology
 from accelsim.arch.mac_array import Drain, MacArray, OperandPair, RegisterFile
 from accelsim.arch.mapper import Mapper, Objective, SplitK
-from accelsim.arch.memory import Dram, Memory
+from accelsim.arch.memory import Dma, Dram, Memory, PagePolicy
 from accelsim.arch.vector_unit import VectorUnit
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "AccumulatorCapability",
     "AccumulatorUnit",
     "Chip",
+    "Dma",
     "Drain",
     "Dram",
     "Interconnect",
@@ -22,7 +23,9 @@ __all__ = [
     "Memory",
     "Objective",
     "OperandPair",
+    "PagePolicy",
     "RegisterFile",
+    "Routing",
     "SplitK",
     "Topology",
     "VectorUnit",

@@ -10,7 +10,7 @@ from accelsim.arch.accumulator import AccumulatorUnit
 from accelsim.arch.interconnect import Interconnect
 from accelsim.arch.mac_array import MacArray
 from accelsim.arch.mapper import Mapper, SplitK
-from accelsim.arch.memory import Dram, Memory
+from accelsim.arch.memory import Dma, Dram, Memory
 from accelsim.arch.vector_unit import VectorUnit
 from accelsim.config import StrictModel
 from accelsim.errors import ConfigError, Problem, UnknownNameError, near_miss_hint
@@ -48,6 +48,8 @@ class Chip(StrictModel):
     """What joins the cores and DRAM."""
     dram: Dram
     """Main memory."""
+    dma: Dma = Dma()
+    """What moves data between DRAM and the scratchpads."""
     mapper: Mapper = Mapper()
     """How tile sizes and loop orders are chosen."""
     split_k: SplitK | None = None
@@ -97,7 +99,11 @@ class Chip(StrictModel):
     @property
     def dram_latency_cycles(self) -> int:
         """DRAM latency in whole cycles, rounded up."""
-        return int(-(-self.dram.latency_ns * self.clock_mhz // 1000))
+        return self.cycles(self.dram.latency_ns)
+
+    def cycles(self, time_ns: float) -> int:
+        """Return a time in whole cycles, rounded up."""
+        return int(-(-time_ns * self.clock_mhz // 1000))
 
     def peak_macs_per_cycle(self, k_per_pe: int) -> int:
         """Return the MACs per cycle of all cores at a rate of `k_per_pe`."""

@@ -4,8 +4,10 @@ from accelsim.timing.estimate import estimate
 from accelsim.timing.simulate import TimingOptions, simulate, simulate_op
 from accelsim.timing.timeline import (
     CHIP,
+    Buffer,
     CoreTiming,
     Interval,
+    Level,
     OpTiming,
     StallCause,
     Timeline,
@@ -14,8 +16,10 @@ from accelsim.timing.timeline import (
 
 __all__ = [
     "CHIP",
+    "Buffer",
     "CoreTiming",
     "Interval",
+    "Level",
     "OpTiming",
     "StallCause",
     "Timeline",

@@ -5,8 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from accelsim.timing.arbiter import Service
 from accelsim.timing.mac_array import Cycles, PassRun
-from accelsim.timing.timeline import CHIP, CoreTiming, Interval, StallCause, Unit, joined
+from accelsim.timing.timeline import (
+    CHIP,
+    Buffer,
+    CoreTiming,
+    Interval,
+    Level,
+    StallCause,
+    Unit,
+    joined,
+    thinned,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +37,25 @@ class Arrival:
     def time(self) -> int:
         """First cycle in which it is there."""
         return max(end for end, _ in self.phases)
+
+
+def served(
+    service: Service, cause: StallCause, *, later: int = 0
+) -> tuple[tuple[int, StallCause], ...]:
+    """Return the phases of a transfer that DRAM has served, `later` cycles after that.
+
+    Who waits for it waits for its refreshes last and for its rows before: as many cycles
+    as they took are theirs, and only what is left is the bandwidth's.
+    """
+    end = service.end + later
+    if not service.row_cycles and not service.refresh_cycles:
+        return ((end, cause),)
+    rows = end - service.refresh_cycles
+    return (
+        (rows - service.row_cycles, cause),
+        (rows, StallCause.DRAM_ROW),
+        (end, StallCause.DRAM_REFRESH),
+    )
 
 
 @dataclass(slots=True)
@@ -56,6 +86,7 @@ class CoreLog:
     gone: Arrival = Arrival(((0, StallCause.DRAM_WRITE),))
     stalls: dict[StallCause, int] = field(default_factory=dict)
     intervals: dict[Unit, list[Interval]] = field(default_factory=dict)
+    levels: dict[Buffer, list[tuple[int, int]]] = field(default_factory=dict)
 
     @property
     def end(self) -> int:
@@ -106,6 +137,10 @@ class CoreLog:
         core = CHIP if unit is Unit.DRAM else self.core
         self.intervals.setdefault(unit, []).append(Interval(unit, core, "", start, end, size))
 
+    def level(self, buffer: Buffer, time: int, size: int) -> None:
+        """Note that bytes come to a buffer in a cycle, or leave it where `size` is negative."""
+        self.levels.setdefault(buffer, []).append((time, size))
+
     def timing(self, op_end: int) -> CoreTiming:
         """Return the split of an op that ends for all cores at `op_end`."""
         stalls = dict(self.stalls)
@@ -141,3 +176,17 @@ def busy_intervals(logs: Sequence[CoreLog]) -> tuple[Interval, ...]:
     shared.sort(key=lambda one: (one.start, one.end))
     kept.extend(joined(shared))
     return tuple(kept)
+
+
+def buffer_levels(logs: Sequence[CoreLog]) -> tuple[Level, ...]:
+    """Return how full the buffers of all cores were, bounded in number."""
+    found: list[Level] = []
+    for log in logs:
+        for buffer in Buffer:
+            held = 0
+            steps: dict[int, int] = {}
+            for time, size in sorted(log.levels.get(buffer, [])):
+                held += size
+                steps[time] = held
+            found.extend(thinned([Level(buffer, log.core, *step) for step in steps.items()]))
+    return tuple(found)

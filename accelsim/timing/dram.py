@@ -1,24 +1,33 @@
-"""DRAM in time: one queue for all cores, a bandwidth and a latency.
+"""DRAM in time: a bandwidth and a latency, shared by all cores.
 
-Requests are served one after the other at the full bandwidth of all channels,
-over which addresses are interleaved; the latency of one overlaps the service of
-the next. Sizes are rounded up to whole bursts.
+With one channel and no rows there is one queue: requests are served one after the
+other, and the latency of one overlaps the service of the next. Sizes are rounded up to
+whole bursts. With several channels or rows, where a request lies decides how long it
+takes; see `dram_channels`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from simpy import Environment
+from simpy import Environment, Event
 
 from accelsim.arch.chip import Chip
-from accelsim.timing.arbiter import Server
+from accelsim.arch.memory import PagePolicy
+from accelsim.timing.addresses import Access, needs_addresses
+from accelsim.timing.arbiter import Desk, Server
+from accelsim.timing.dram_channels import DramChannels, DramShape
 
 
 @dataclass(frozen=True, slots=True)
 class DramRate:
-    """How fast DRAM serves a request; `bytes_per_cycle` is None where it takes no time."""
+    """How fast DRAM streams; `bytes_per_cycle` is None where it takes no time.
+
+    Of rows and refresh, the closed form of a stream has the refresh alone: rows open
+    while others transfer.
+    """
 
     bytes_per_cycle: Fraction | None
     burst_bytes: int
@@ -26,9 +35,12 @@ class DramRate:
     @staticmethod
     def of(chip: Chip) -> DramRate:
         """Return the rate of a chip's DRAM, all channels together."""
-        per_cycle = chip.dram_bytes_per_cycle
+        per_cycle, dram = chip.dram_bytes_per_cycle, chip.dram
         exact = None if per_cycle is None else Fraction(per_cycle)
-        return DramRate(exact, chip.dram.burst_bytes)
+        interval = dram.refresh_interval_ns
+        if exact is not None and dram.page_policy is PagePolicy.OPEN and interval is not None:
+            exact *= 1 - Fraction(chip.cycles(dram.refresh_ns), chip.cycles(interval))
+        return DramRate(exact, dram.burst_bytes)
 
     def cycles(self, size: int) -> int:
         """Return the cycles in which `size` bytes pass."""
@@ -42,15 +54,28 @@ class DramModel:
     """The memory of a chip, shared by all its cores."""
 
     def __init__(self, env: Environment, chip: Chip, *, rank: int) -> None:
-        self.server = Server(env, rank=rank)
         self.latency_cycles = chip.dram_latency_cycles
+        #: Whether transfers take no time beyond the latency.
+        self.unlimited = chip.dram_bytes_per_cycle is None
         self._rate = DramRate.of(chip)
+        self._queue = Server(env, rank=rank)
+        self._channels: Desk[Sequence[Access]] | None = None
+        if needs_addresses(chip):
+            channels = DramChannels(DramShape.of(chip))
+            self._channels = Desk(env, channels.serve, rank=rank)
 
-    @property
-    def unlimited(self) -> bool:
-        """Whether transfers take no time beyond the latency."""
-        return self._rate.bytes_per_cycle is None
+    def request(self, key: tuple[int, int], size: int, where: Sequence[Access]) -> Event:
+        """Return an event that fires with a `Service` when DRAM begins with a request.
 
-    def cycles(self, size: int) -> int:
-        """Return the cycles in which `size` bytes pass."""
-        return self._rate.cycles(size)
+        Parameters
+        ----------
+        key : (int, int)
+            Core and place in the order of its transfers.
+        size : int
+            Bytes.
+        where : sequence of Access
+            Where they lie; looked at only where that matters.
+        """
+        if self._channels is None:
+            return self._queue.request(key, self._rate.cycles(size))
+        return self._channels.request(key, where)

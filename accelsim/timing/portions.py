@@ -18,17 +18,16 @@ from accelsim.schedule.passes import Range
 from accelsim.schedule.prefetch import early_part, first_weights
 from accelsim.schedule.schedule import Block, Schedule
 from accelsim.schedule.traffic import (
-    BlockTraffic,
     Place,
     Transfer,
     block_traffic,
     combining_additions,
-    share,
 )
 from accelsim.timing.closed_forms import array_form
 from accelsim.timing.core import Portion
 from accelsim.timing.mac_array import ArrayModel, PassRun
-from accelsim.timing.memory import Port, port_cycles
+from accelsim.timing.memory import Port
+from accelsim.timing.pieces import Cut, Finder, Piece, outputs_of
 from accelsim.timing.vector_unit import LaneWork, lane_work
 from accelsim.workload.ops import VectorOp
 
@@ -103,6 +102,8 @@ def gemm_work(
     """
     first = first_weights(schedule, places) if ahead else 0
     extras = gemm_extras(schedule, chip, fused=fused, read=read, write=write)
+    finder = Finder.of(schedule, chip, read=read, write=write)
+    trees = _trees(schedule)
     done = 0
     most = most_portions(schedule, limit)
     portions: dict[int, list[Portion]] = {}
@@ -120,12 +121,16 @@ def gemm_work(
         # Partial sums that come back after several passes are followed within a whole block.
         whole = models[block.core].distance > 1
         cut = _cut(schedule.mapping, block, 1 if whole else most)
+        tree = trees.get(outputs_of(block)) if block.last_k else None
         for at, part in enumerate(cut.parts):
             key = run_key(part)
             if key not in runs:
                 runs[key] = models[block.core].run(schedule.block_pattern(part))
             count = part.outputs if part.last_k else 0
-            mine.append(_gemm_portion(traffic, cut, at, runs[key], extras.part(done, count)))
+            if tree is not None:
+                count = block.outputs if at == len(cut.parts) - 1 else 0
+            piece = Piece(traffic, cut, at, extras.part(done, count), tree)
+            mine.append(_gemm_portion(piece, runs[key], finder))
             done += count
     return {
         core: _fallback(
@@ -166,42 +171,6 @@ def gemm_extras(
     )
 
 
-def vector_op_work(
-    ops: Sequence[VectorOp],
-    chip: Chip,
-    *,
-    read: Transfer,
-    write: Transfer,
-    port_bits: tuple[int, int],
-    limit: int,
-) -> dict[int, CoreWork]:
-    """Return the portions of vector ops that make one pass over memory, split evenly over cores."""
-    lanes = lane_work(ops, chip.vector_unit)
-    parts = chip.cores * limit
-    work: dict[int, CoreWork] = {}
-    for core in range(chip.cores):
-        mine = []
-        for at in range(core * limit, (core + 1) * limit):
-            ports = max(
-                port_cycles(share(port_bits[0], at, parts), chip.scratchpad.read_bytes_per_cycle),
-                port_cycles(share(port_bits[1], at, parts), chip.scratchpad.write_bytes_per_cycle),
-            )
-            mine.append(
-                Portion(
-                    opens=True,
-                    closes=True,
-                    read=read.part(at, parts),
-                    vector_cycles=lanes.before(at + 1, parts) - lanes.before(at, parts),
-                    port_cycles=ports,
-                    write=write.part(at, parts),
-                    opens_write=True,
-                    closes_write=True,
-                )
-            )
-        work[core] = CoreWork(tuple(mine), None)
-    return work
-
-
 def _fallback(work: CoreWork, mapping: LoopNest) -> CoreWork:
     """Put a GEMM that the array cannot serve on the lanes: a MAC per lane and cycle."""
     if not mapping.fallback:
@@ -229,20 +198,6 @@ def array_model(schedule: Schedule, chip: Chip, block: Block) -> ArrayModel:
         port=Port.of(schedule.op, mapping.stationary, chip.scratchpad),
         distance=prod(_tiles(mapping, block, dim) for dim in inner),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """A block in parts along one dimension, or None where it is whole."""
-
-    dim: Dim | None
-    parts: tuple[Block, ...]
-
-    def share(self, whole: Transfer, dims: tuple[Dim, ...], at: int) -> Transfer:
-        """Return what part `at` moves of something indexed by `dims`."""
-        if self.dim in dims:
-            return whole.part(at, len(self.parts))
-        return whole if at == 0 else Transfer()
 
 
 def cut_along(mapping: LoopNest, block: Block, limit: int) -> tuple[Dim | None, int]:
@@ -281,37 +236,36 @@ def _cut(mapping: LoopNest, block: Block, limit: int) -> Cut:
     return Cut(dim, tuple(parts))
 
 
-def _gemm_portion(
-    traffic: BlockTraffic,
-    cut: Cut,
-    at: int,
-    run: PassRun,
-    extra: tuple[Transfer, Transfer, int],
-) -> Portion:
-    """Return part `at` of a block, with the moves and the vector work that fall to it.
-
-    Results leave with the parts that complete them; partial sums that must leave
-    do so after the last part.
-    """
-    read, write, vector_cycles = extra
-    read = read + cut.share(traffic.a, (Dim.GROUP, Dim.M, Dim.K), at)
-    read = read + cut.share(traffic.b, (Dim.GROUP, Dim.K, Dim.N), at)
-    read = read + cut.share(traffic.psum_read, (Dim.GROUP, Dim.M, Dim.N), at)
-    closes = at == len(cut.parts) - 1
-    spills = closes and traffic.psum_write != Transfer()
-    if spills:
-        write = write + traffic.psum_write
-    completes = cut.parts[at].last_k or spills
+def _gemm_portion(piece: Piece, run: PassRun, finder: Finder) -> Portion:
+    """Return a piece of a block as a portion with these passes."""
+    write = piece.extra[1]
+    if piece.spills:
+        write = write + piece.traffic.psum_write
     return Portion(
-        opens=at == 0,
-        closes=closes,
-        read=read,
+        opens=piece.at == 0,
+        closes=piece.closes,
+        read=piece.read,
         run=run,
-        vector_cycles=vector_cycles,
-        write=write if completes else None,
-        opens_write=completes and (at == 0 or not cut.parts[at - 1].last_k),
-        closes_write=completes and closes,
+        vector_cycles=piece.extra[2],
+        write=write if piece.completes else None,
+        opens_write=piece.first_to_complete,
+        closes_write=piece.completes and piece.closes,
+        read_from=finder.loads(piece),
+        write_to=finder.stores(piece) if piece.completes else (),
+        exchange=piece.exchange,
     )
+
+
+def _trees(schedule: Schedule) -> dict[tuple[Range, ...], tuple[int, ...]]:
+    """Return, by outputs, the cores that have sums of them, where cores divide k."""
+    if schedule.k_splits == 1:
+        return {}
+    cores: dict[tuple[Range, ...], tuple[int, ...]] = {}
+    for block in schedule.blocks():
+        if block.last_k:
+            outputs = outputs_of(block)
+            cores[outputs] = (*cores.get(outputs, ()), block.core)
+    return cores
 
 
 def _narrowed(block: Block, dim: Dim, extent: Range) -> Block:

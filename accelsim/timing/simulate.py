@@ -17,13 +17,15 @@ from accelsim.arch.chip import Chip
 from accelsim.schedule.schedule import Schedule
 from accelsim.schedule.traffic import OpGroup, Transfer
 from accelsim.timing.core import CoreModel, Machine, Process
-from accelsim.timing.core_log import CoreLog, busy_intervals
+from accelsim.timing.core_log import CoreLog, buffer_levels, busy_intervals
 from accelsim.timing.dram import DramModel
 from accelsim.timing.idle import idle_read_bytes
 from accelsim.timing.interconnect import InterconnectModel
-from accelsim.timing.portions import PORTIONS_PER_BLOCK, CoreWork, gemm_work, vector_op_work
+from accelsim.timing.meeting import Meetings
+from accelsim.timing.portions import PORTIONS_PER_BLOCK, CoreWork, gemm_work
 from accelsim.timing.requests import Request, timeline_of
 from accelsim.timing.timeline import CoreTiming, OpTiming, Timeline
+from accelsim.timing.vector_portions import vector_op_work
 from accelsim.workload.ops import Gemm, Op, VectorOp
 from accelsim.workload.trace import Trace
 
@@ -149,6 +151,7 @@ def run_request(
         env,
         dram=DramModel(env, chip, rank=0),
         links=InterconnectModel(env, chip, rank=1),
+        meetings=Meetings(env),
     )
     halves = 2 if chip.scratchpad.double_buffering else 1
     cores = [
@@ -159,6 +162,7 @@ def run_request(
             array=one.array,
             halves=halves,
             latency=chip.vector_unit.latency_cycles,
+            depth=chip.dma.queue_depth,
         )
         for core, one in work.items()
         if one.portions
@@ -203,9 +207,10 @@ def _op_timing(
     end = max((log.end for log in logs), default=0)
     timings = tuple(log.timing(end) for log in logs) or (CoreTiming(0, 0, 0, {}, 0),)
     critical = next((i for i, log in enumerate(logs) if log.end == end), 0)
-    reads = [portion.read for one in work.values() for portion in one.portions]
-    reads.extend(one.early for one in work.values())
-    writes = [portion.write for one in work.values() for portion in one.portions if portion.write]
+    portions = [portion for one in work.values() for portion in one.portions]
+    reads = [portion.read for portion in portions] + [one.early for one in work.values()]
+    writes = [portion.write for portion in portions if portion.write]
+    given = sum(portion.exchange.link_bytes for portion in portions if portion.exchange)
     return OpTiming(
         name=head.name,
         start=0,
@@ -216,7 +221,8 @@ def _op_timing(
         passes=sum(log.passes for log in logs),
         dram_read_bytes=sum(one.dram_bytes for one in reads),
         dram_write_bytes=sum(one.dram_bytes for one in writes),
-        link_bytes=sum(one.link_bytes for one in (*reads, *writes)),
+        link_bytes=sum(one.link_bytes for one in (*reads, *writes)) + given,
         relative_intervals=busy_intervals(logs),
+        relative_levels=buffer_levels(logs),
         idle_read_bytes=idle_read_bytes(logs, chip, end) if chip.prefetch_weights else 0,
     )

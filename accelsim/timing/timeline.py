@@ -20,6 +20,10 @@ class StallCause(StrEnum):
     DRAM_READ = "dram_read"
     #: Waited for results or partial sums to reach DRAM.
     DRAM_WRITE = "dram_write"
+    #: Of the wait for DRAM, what opening rows took.
+    DRAM_ROW = "dram_row"
+    #: Of the wait for DRAM, what its refresh took.
+    DRAM_REFRESH = "dram_refresh"
     #: Waited for operands or results on a link of the on-chip network.
     INTERCONNECT = "interconnect"
     #: The scratchpad's port delivered or took the streams too slowly.
@@ -29,6 +33,8 @@ class StallCause(StrEnum):
     PRELOAD = "preload"
     #: An outer accumulator was busy, or the partial sum of a chunk not back yet.
     ACCUMULATOR = "accumulator"
+    #: Waited for the sums of other cores that divide k.
+    COMBINE = "combine"
     #: Waited for the vector unit to work on the write-back.
     VECTOR_UNIT = "vector_unit"
     #: Had finished, or had no work, while another core went on.
@@ -42,7 +48,17 @@ class Unit(StrEnum):
     VECTOR_UNIT = "vector_unit"
     DMA_IN = "dma_in"
     DMA_OUT = "dma_out"
+    LINK = "link"
     DRAM = "dram"
+
+
+class Buffer(StrEnum):
+    """A part of a core's scratchpad."""
+
+    #: Operands and partial sums that have come for blocks not yet done.
+    OPERANDS = "operands"
+    #: Finished results on their way out.
+    RESULTS = "results"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +71,16 @@ class Interval:
     start: int
     end: int
     bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """From a cycle on, a buffer of a core holds so many bytes."""
+
+    buffer: Buffer
+    core: int
+    cycle: int
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +131,8 @@ class OpTiming:
         Op on whose write-back this one rides; it then has no cycles of its own.
     relative_intervals : tuple of Interval
         When units were busy, counted from `start`; see `intervals`.
+    relative_levels : tuple of Level
+        How full buffers were, counted from `start`; see `levels`. Empty from closed forms.
     idle_read_bytes : int or None
         What DRAM could have read besides, after the op's last load and before its end;
         None for no limit, 0 where nobody asks or where closed forms cannot tell.
@@ -122,6 +150,7 @@ class OpTiming:
     link_bytes: int = 0
     fused_into: str = ""
     relative_intervals: tuple[Interval, ...] = ()
+    relative_levels: tuple[Level, ...] = ()
     idle_read_bytes: int | None = 0
 
     @property
@@ -174,6 +203,11 @@ class OpTiming:
         for one in self.relative_intervals:
             yield replace(one, op=self.name, start=one.start + self.start, end=one.end + self.start)
 
+    def levels(self) -> Iterator[Level]:
+        """Yield how full buffers were, in absolute cycles."""
+        for one in self.relative_levels:
+            yield replace(one, cycle=one.cycle + self.start)
+
     def row(self) -> dict[str, Any]:
         """Return the op as one flat row."""
         return {
@@ -222,6 +256,11 @@ class Timeline:
         for op in self.ops:
             yield from op.intervals()
 
+    def levels(self) -> Iterator[Level]:
+        """Yield how full every buffer was, op by op."""
+        for op in self.ops:
+            yield from op.levels()
+
 
 def joined(intervals: Sequence[Interval], *, limit: int = MAX_INTERVALS) -> tuple[Interval, ...]:
     """Return at most `limit` intervals of one unit, in order; bytes are added up.
@@ -244,3 +283,16 @@ def joined(intervals: Sequence[Interval], *, limit: int = MAX_INTERVALS) -> tupl
 def _union(one: Interval, two: Interval) -> Interval:
     end = max(one.end, two.end)
     return Interval(one.unit, one.core, one.op, one.start, end, one.bytes + two.bytes)
+
+
+def thinned(levels: Sequence[Level], *, limit: int = MAX_INTERVALS) -> tuple[Level, ...]:
+    """Return at most about `limit` levels of one buffer, in order; the last one is kept.
+
+    While there are too many, of two neighbours the fuller one stays, so that peaks do.
+    """
+    kept = list(levels)
+    while len(kept) > limit:
+        pairs = [kept[at : at + 2] for at in range(0, len(kept) - 1, 2)]
+        fuller = (max(pair, key=lambda one: one.bytes) for pair in pairs)
+        kept = list(dict.fromkeys((*fuller, kept[-1])))
+    return tuple(kept)

@@ -241,6 +241,7 @@ def test_intervals_lie_within_the_op_and_never_overlap_on_a_unit() -> None:
         cores=2,
         dram={"bandwidth_gb_per_s": 4.0, "latency_ns": 7},
         scratchpad={"capacity_kib": 2},
+        interconnect={"bytes_per_cycle": 16},
     )
     timeline = timeline_of([make_gemm(64, 4, 4), vector_op("max_pool", 256, fused=False)], chip)
     by_unit: dict[Any, list[Any]] = {}
