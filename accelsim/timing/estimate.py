@@ -34,6 +34,7 @@ from accelsim.timing.portions import (
 )
 from accelsim.timing.requests import Request, timeline_of
 from accelsim.timing.timeline import OpTiming, Timeline
+from accelsim.timing.vector_portions import vector_portions
 from accelsim.timing.vector_unit import lane_work
 from accelsim.workload.ops import Gemm, VectorOp
 from accelsim.workload.trace import Trace
@@ -199,12 +200,13 @@ def _vector_work(request: Request, chip: Chip) -> Work:
     lanes = lane_work(
         [op for op in request.group.ops if isinstance(op, VectorOp)], chip.vector_unit
     )
-    memory, count = chip.scratchpad, chip.cores * PORTIONS_PER_BLOCK
+    each = vector_portions(chip, request.read, request.write, limit=PORTIONS_PER_BLOCK)
+    memory, count = chip.scratchpad, chip.cores * each
     sums = []
-    for at in range(PORTIONS_PER_BLOCK):
+    for at in range(each):
         one = RowSum(Flow(media), Flow(media), completes=True)
         for core in range(chip.cores):
-            index = core * PORTIONS_PER_BLOCK + at
+            index = core * each + at
             read, write = request.read.part(index, count), request.write.part(index, count)
             one.load.add(core, read, read, 1)
             one.store.add(core, write, write, 1)
