@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.numerics.vector_ops_arithmetic import Arithmetic
+from accelsim.numerics.vector_ops_reductions import attribute_number
 from accelsim.workload.activation_functions import UNBOUNDED
 from accelsim.workload.ops import Attribute
 
@@ -69,15 +70,9 @@ def pass_back(
     return arithmetic.enter(np.where(slopes_at_x == 0, 0.0, product))
 
 
-def _number(attributes: Attributes, name: str) -> float:
-    value = attributes[name]
-    assert isinstance(value, int | float), "a lowered op says numbers"
-    return float(value)
-
-
 def _bounds(attributes: Attributes) -> tuple[float, float]:
     low, high = (
-        limit if attributes[name] == UNBOUNDED else _number(attributes, name)
+        limit if attributes[name] == UNBOUNDED else attribute_number(attributes[name])
         for name, limit in (("min", -math.inf), ("max", math.inf))
     )
     return low, high
@@ -97,15 +92,15 @@ def _swish(x: Float64Array, attributes: Attributes) -> Float64Array:
 
 
 def _leaky_relu(x: Float64Array, attributes: Attributes) -> Float64Array:
-    return np.where(x > 0, x, _number(attributes, "negative_slope") * x)
+    return np.where(x > 0, x, attribute_number(attributes["negative_slope"]) * x)
 
 
 def _elu(x: Float64Array, attributes: Attributes) -> Float64Array:
-    return np.where(x > 0, x, _number(attributes, "alpha") * np.expm1(np.minimum(x, 0.0)))
+    return np.where(x > 0, x, attribute_number(attributes["alpha"]) * np.expm1(np.minimum(x, 0.0)))
 
 
 def _hard_sigmoid(x: Float64Array, attributes: Attributes) -> Float64Array:
-    line = _number(attributes, "alpha") * x + _number(attributes, "beta")
+    line = attribute_number(attributes["alpha"]) * x + attribute_number(attributes["beta"])
     return np.clip(line, 0.0, 1.0)
 
 
@@ -120,11 +115,11 @@ def _clip_slope(x: Float64Array, attributes: Attributes) -> Float64Array:
 
 
 def _leaky_relu_slope(x: Float64Array, attributes: Attributes) -> Float64Array:
-    return np.where(x > 0, 1.0, _number(attributes, "negative_slope"))
+    return np.where(x > 0, 1.0, attribute_number(attributes["negative_slope"]))
 
 
 def _elu_slope(x: Float64Array, attributes: Attributes) -> Float64Array:
-    return np.where(x > 0, 1.0, _number(attributes, "alpha") * np.exp(np.minimum(x, 0.0)))
+    return np.where(x > 0, 1.0, attribute_number(attributes["alpha"]) * np.exp(np.minimum(x, 0.0)))
 
 
 def _sigmoid_slope(x: Float64Array, _attributes: Attributes) -> Float64Array:
@@ -142,8 +137,8 @@ def _swish_slope(x: Float64Array, attributes: Attributes) -> Float64Array:
 
 
 def _hard_sigmoid_slope(x: Float64Array, attributes: Attributes) -> Float64Array:
-    alpha = _number(attributes, "alpha")
-    line = alpha * x + _number(attributes, "beta")
+    alpha = attribute_number(attributes["alpha"])
+    line = alpha * x + attribute_number(attributes["beta"])
     return np.where((line > 0) & (line < 1), alpha, 0.0)
 
 

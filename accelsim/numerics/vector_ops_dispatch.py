@@ -83,7 +83,7 @@ def store_scale(op: VectorOp, inputs: Sequence[Array], fmt: NumberFormat) -> flo
 
 
 def _integer(value: Attribute) -> int:
-    assert isinstance(value, int), "a lowered margin is a whole number"
+    assert isinstance(value, int), "a lowered margin or size is a whole number"
     return value
 
 
@@ -116,6 +116,16 @@ def _global_avg_pool(
     return reductions.global_avg_pool(inputs[0], arithmetic)
 
 
+def _local_response_norm(
+    inputs: Sequence[Array], attributes: Attributes, arithmetic: Arithmetic
+) -> Array:
+    alpha, beta, k = (
+        reductions.attribute_number(attributes[name]) for name in ("alpha", "beta", "k")
+    )
+    neighbours = reductions.Neighbours(_integer(attributes["size"]), alpha, beta, k)
+    return reductions.local_response_norm(inputs[0], neighbours, arithmetic)
+
+
 def _softmax(inputs: Sequence[Array], _attributes: Attributes, arithmetic: Arithmetic) -> Array:
     return reductions.softmax(inputs[0], arithmetic)
 
@@ -135,6 +145,7 @@ _FUNCTIONS: Mapping[str, Function] = MappingProxyType(
         "batch_norm": _batch_norm,
         "bias_add": _bias_add,
         "global_avg_pool": _global_avg_pool,
+        "local_response_norm": _local_response_norm,
         "max_pool": _max_pool,
         "relu": _relu,
         "softmax": _softmax,

@@ -1,4 +1,4 @@
-"""Pooling and softmax on channels-last arrays: reductions in a stated order.
+"""Pooling, softmax and norms of neighbours on channels-last arrays: sums in a stated order.
 
 Sums run in index order and are rounded after every addition. The loops are over
 positions of the window or of the reduced axis; everything else is vectorised.
@@ -81,6 +81,12 @@ def attribute_pair(value: Attribute) -> tuple[int, int]:
     return int(value[0]), int(value[1])
 
 
+def attribute_number(value: Attribute) -> float:
+    """Return the number that an attribute of a lowered op holds."""
+    assert isinstance(value, int | float), "a lowered op says numbers"
+    return float(value)
+
+
 def max_pool(x: Array, window: Window) -> Array:
     """Return the largest element of every window; exact.
 
@@ -155,3 +161,31 @@ def softmax(x: Array, arithmetic: Arithmetic) -> Array:
     powers = arithmetic.exp(arithmetic.subtract(values, top))
     total = arithmetic.sum(np.moveaxis(powers, -1, 0))
     return arithmetic.divide(powers, total[..., None])
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """Constants of `local_response_norm`; `size` channels, (size - 1) // 2 before each."""
+
+    size: int
+    alpha: float
+    beta: float
+    k: float
+
+
+def local_response_norm(x: Array, neighbours: Neighbours, arithmetic: Arithmetic) -> Array:
+    """Return round(x / d), d = round((k + alpha / size * s)**beta), channel by channel.
+
+    s is the rounded sum of rounded squares over neighbouring channels, lowest first; the
+    power is a float64 number, rounded once. Infinity gives NaN, and so does NaN nearby.
+    """
+    values, size = arithmetic.cast(x), neighbours.size
+    before = (size - 1) // 2
+    squares = arithmetic.multiply(values, values)
+    pads = [(0, 0)] * (x.ndim - 1) + [(before, size - 1 - before)]
+    padded = np.pad(squares, pads)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, size, axis=-1)
+    total = arithmetic.sum(np.moveaxis(windows, -1, 0)).astype(np.float64)
+    with np.errstate(all="ignore"):
+        power = (neighbours.k + neighbours.alpha / size * total) ** neighbours.beta
+    return arithmetic.divide(values, arithmetic.enter(power))

@@ -16,7 +16,11 @@ from accelsim.numerics.clipping import direction_factor
 from accelsim.numerics.update_ops import adam_step, reference_update
 from accelsim.numerics.vector_ops import largest_finite
 from accelsim.numerics.vector_ops_arithmetic import Arithmetic
-from accelsim.numerics.vector_ops_reductions import attribute_pair, attribute_window
+from accelsim.numerics.vector_ops_reductions import (
+    attribute_number,
+    attribute_pair,
+    attribute_window,
+)
 from accelsim.workload.ops import Attribute
 from accelsim.workload.training_functions import UPDATE_FUNCTIONS
 
@@ -36,6 +40,10 @@ def _plain(function: Callable[..., Array]) -> Function:
 
 def _relu_backward(inputs: Sequence[Array], _attrs: Attributes, _arithmetic: Arithmetic) -> Array:
     return backward.relu_backward(inputs[0], inputs[1])
+
+
+def _positive(inputs: Sequence[Array], _attrs: Attributes, _arithmetic: Arithmetic) -> Array:
+    return (inputs[0] > 0).astype(inputs[0].dtype)
 
 
 def _max_pool_backward(inputs: Sequence[Array], attrs: Attributes, arithmetic: Arithmetic) -> Array:
@@ -68,7 +76,7 @@ def _batch_norm_backward(
 
 
 def _inverse_deviation(inputs: Sequence[Array], attrs: Attributes, arithmetic: Arithmetic) -> Array:
-    return statistics.inverse_deviation(inputs[0], _number(attrs["eps"]), arithmetic)
+    return statistics.inverse_deviation(inputs[0], attribute_number(attrs["eps"]), arithmetic)
 
 
 def _multiply(inputs: Sequence[Array], _attrs: Attributes, arithmetic: Arithmetic) -> Array:
@@ -80,12 +88,12 @@ def _subtract_product(inputs: Sequence[Array], _attrs: Attributes, arithmetic: A
 
 
 def _divide_by_count(inputs: Sequence[Array], attrs: Attributes, arithmetic: Arithmetic) -> Array:
-    return arithmetic.divide_by_count(inputs[0], int(_number(attrs["count"])))
+    return arithmetic.divide_by_count(inputs[0], int(attribute_number(attrs["count"])))
 
 
 def _running_average(inputs: Sequence[Array], attrs: Attributes, arithmetic: Arithmetic) -> Array:
     keep, take = (
-        arithmetic.enter(np.array([_number(attrs[name])])) for name in ("keep", "take")
+        arithmetic.enter(np.array([attribute_number(attrs[name])])) for name in ("keep", "take")
     )  # fmt: skip
     old, new = arithmetic.multiply(inputs[0], keep), arithmetic.multiply(inputs[1], take)
     return arithmetic.add(old, new)
@@ -101,13 +109,13 @@ def _remember_amax(inputs: Sequence[Array], _attrs: Attributes, arithmetic: Arit
 
 
 def _direction_factor(inputs: Sequence[Array], attrs: Attributes, arithmetic: Arithmetic) -> Array:
-    decay, floor = _number(attrs["decay"]), _number(attrs["floor"])
+    decay, floor = attribute_number(attrs["decay"]), attribute_number(attrs["floor"])
     return arithmetic.enter(np.array([direction_factor(inputs[0], inputs[1], decay, floor)]))
 
 
 def _adam_step(inputs: Sequence[Array], attrs: Attributes, arithmetic: Arithmetic) -> Array:
     first, second, correction = inputs
-    return adam_step(first, second, correction, _number(attrs["epsilon"]), arithmetic)
+    return adam_step(first, second, correction, attribute_number(attrs["epsilon"]), arithmetic)
 
 
 def _update(
@@ -115,11 +123,6 @@ def _update(
 ) -> Array:
     """Compute an update in float64, the reference of `accelsim.numerics.update_ops`."""
     return reference_update(function, inputs)
-
-
-def _number(value: Attribute) -> float:
-    assert isinstance(value, int | float), "a lowered op says numbers"
-    return float(value)
 
 
 #: Functions of training by name; updates give their float64 reading.
@@ -141,6 +144,7 @@ TRAINING: Mapping[str, Function] = MappingProxyType(
         "max_pool_backward": _max_pool_backward,
         "multiply": _multiply,
         "normalized_sum": _plain(statistics.normalized_sum),
+        "positive": _positive,
         "relu_backward": _relu_backward,
         "remember_amax": _remember_amax,
         "running_average": _running_average,
