@@ -36,12 +36,17 @@ function            inputs                  outputs          result
                                                              and quotient exact before the rounding
 ==================  ======================  ===============  ====================================
 
+``local_response_norm`` of x: s = ordered rounded sum of round(x * x) over the channels near
+each, fewer at the ends, d = round((k + alpha / size * s)**beta), y = round(x / d).
+
 Attributes, by function (all others have none):
 
 * ``max_pool``, ``avg_pool``: ``kernel``, ``stride``, ``dilation``, ``padding`` before the first
   row and column, ``padding_end`` after the last: (vertical, horizontal).
 * ``avg_pool``: ``overhang``: (vertical, horizontal), more padding at the end, which never counts;
   ``count_include_pad``: bool.
+* ``local_response_norm``: ``size``: int, channels in a sum, (size - 1) // 2 of them before; and
+  ``alpha``, ``beta``, ``k``: float. The power is one float64 number, rounded once.
 * ``store``: ``scaling``: ``none``, ``amax``, or ``format`` where the stored format finds its
   scales in x (S2FP8, MX), with its own rounding; with ``amax`` also ``margin``: int, and
   ``power_of_two``: bool. The scale is `accelsim.precision.scaling.amax_scale` of the
@@ -67,6 +72,7 @@ from accelsim.workload.training_functions import TRAINING_FUNCTIONS
 from accelsim.workload.transformer_functions import TRANSFORMER_FUNCTIONS
 from accelsim.workload.vector_function import (
     VectorFunction,
+    neighbour_passes,
     per_input,
     per_output,
     per_window_tap,
@@ -87,6 +93,8 @@ _FUNCTIONS = (
     VectorFunction("avg_pool", ("x",), ("y",), ("count_include_pad", "overhang", *_POOL), False,
                    per_window_tap),
     VectorFunction("global_avg_pool", ("x",), ("y",), (), False, per_input),
+    VectorFunction("local_response_norm", ("x",), ("y",), ("alpha", "beta", "k", "size"), False,
+                   neighbour_passes),
     VectorFunction("softmax", ("x",), ("y",), (), False, softmax_passes),
     VectorFunction("store", ("x",), ("values", "scale"), ("margin", "power_of_two", "scaling"),
                    True, store_passes),

@@ -22,8 +22,9 @@ from accelsim.workload.layers.elementwise import Add, BatchNorm2d, ReLU
 from accelsim.workload.layers.gelu import GELU
 from accelsim.workload.layers.layer_norm import LayerNorm
 from accelsim.workload.layers.linear import Linear
+from accelsim.workload.layers.local_response_norm import LocalResponseNorm
 from accelsim.workload.layers.output import Flatten, Softmax
-from accelsim.workload.layers.pooling import AvgPool2d, GlobalAvgPool, MaxPool2d
+from accelsim.workload.layers.pooling import AvgPool2d, GlobalAvgPool, GlobalMaxPool, MaxPool2d
 from accelsim.workload.layers.positions import ClassToken, Positions
 
 #: accelsim's own layers by kind.
@@ -41,11 +42,13 @@ BUILTIN: Mapping[str, type[Layer]] = MappingProxyType(
         "flatten": Flatten,
         "gelu": GELU,
         "global_avg_pool": GlobalAvgPool,
+        "global_max_pool": GlobalMaxPool,
         "hard_sigmoid": HardSigmoid,
         "hard_swish": HardSwish,
         "layer_norm": LayerNorm,
         "leaky_relu": LeakyReLU,
         "linear": Linear,
+        "local_response_norm": LocalResponseNorm,
         "max_pool2d": MaxPool2d,
         "positions": Positions,
         "relu": ReLU,
@@ -71,12 +74,14 @@ __all__ = [
     "Conv2d",
     "Flatten",
     "GlobalAvgPool",
+    "GlobalMaxPool",
     "HardSigmoid",
     "HardSwish",
     "Layer",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
+    "LocalResponseNorm",
     "MaxPool2d",
     "Positions",
     "ReLU",

@@ -195,3 +195,36 @@ class GlobalAvgPool(Layer):
         """Return the mean over both spatial axes."""
         del parameters
         return np.asarray(inputs[0].mean(axis=(1, 2), keepdims=True))
+
+
+class GlobalMaxPool(Layer):
+    """Largest element of the whole map; the output keeps both spatial axes, with extent 1."""
+
+    kind: Literal["global_max_pool"] = "global_max_pool"
+
+    def output_shape(self, inputs: Sequence[Shape]) -> Shape:
+        """Return (1, 1, channels)."""
+        return (1, 1, map_shape(inputs)[2])
+
+    def lower_forward(self, scope: LayerScope) -> str:
+        """Emit one ``max_pool`` whose window is the map."""
+        attributes = self._attributes(scope.input_shapes[0])
+        return scope.vector("max_pool", scope.inputs, attributes=attributes)
+
+    def lower_backward(self, scope: BackwardScope) -> tuple[str | None, ...]:
+        """Emit one ``max_pool_backward``."""
+        shape = scope.input_shapes[0]
+        attributes = (*self._attributes(shape), ("extents", shape[:2]))
+        inputs = (scope.error, scope.inputs[0])
+        return (scope.input_error("max_pool_backward", inputs, attributes=attributes),)
+
+    def reference(
+        self, inputs: Sequence[Float64Array], parameters: Mapping[str, Float64Array]
+    ) -> Float64Array:
+        """Return the maximum over both spatial axes."""
+        del parameters
+        return np.asarray(inputs[0].max(axis=(1, 2), keepdims=True))
+
+    def _attributes(self, shape: Shape) -> Attributes:
+        whole = MaxPool2d(name=self.name, kernel=(shape[0], shape[1]))
+        return whole._attributes(shape)

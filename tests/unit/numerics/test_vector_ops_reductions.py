@@ -11,9 +11,11 @@ import pytest
 from accelsim.formats import FloatFormat, get_format
 from accelsim.numerics.vector_ops_arithmetic import Arithmetic
 from accelsim.numerics.vector_ops_reductions import (
+    Neighbours,
     Window,
     avg_pool,
     global_avg_pool,
+    local_response_norm,
     max_pool,
     softmax,
 )
@@ -25,6 +27,7 @@ WINDOWS = (
     Window((3, 2), (1, 3), (1, 0)),
     Window((1, 1), (2, 1)),
     Window((2, 2), (1, 1), (0, 1), (2, 3)),
+    Window((3, 2), (2, 3), (0, 1), (1, 2), (2, 0)),
 )
 
 
@@ -43,11 +46,12 @@ def places(window: Window, height: int, width: int) -> dict[tuple[int, int], lis
     """Map each window to the (y, x) of its positions in row order, padding included."""
     result: dict[tuple[int, int], list] = {}
     starts = [
-        range(-pad, extent + pad - dilation * (kernel - 1), stride)
-        for pad, extent, dilation, kernel, stride in (
-            (window.padding[0], height, window.dilation[0], window.kernel[0], window.stride[0]),
-            (window.padding[1], width, window.dilation[1], window.kernel[1], window.stride[1]),
+        range(
+            -window.padding[axis],
+            extent + window.ends[axis] - window.dilation[axis] * (window.kernel[axis] - 1),
+            window.stride[axis],
         )
+        for axis, extent in enumerate((height, width))
     ]
     for (i, top), (j, left) in product(enumerate(starts[0]), enumerate(starts[1])):
         result[i, j] = [
@@ -146,3 +150,21 @@ def test_softmax_of_special_rows() -> None:
     assert y[3].tolist() == [0.0, 1.0]
     large = softmax(np.array([[1e30, -1e30]], np.float32), fp32)
     assert large.tolist() == [[1.0, 0.0]]
+
+
+@pytest.mark.parametrize("size", [1, 4, 5, 9])
+@pytest.mark.parametrize("name", ["fp32", "fp16_e6m9"])
+def test_local_response_norm_rounds_squares_sums_power_and_quotient(name: str, size: int) -> None:
+    fmt = fmt_of(name)
+    x = image(fmt, 6, (2, 2, 1, 7))
+    alpha, beta, k = 0.5, 0.75, 2.0
+    y = local_response_norm(x, Neighbours(size, alpha, beta, k), Arithmetic(fmt))
+    for row, got in zip(x.reshape(-1, 7).tolist(), y.reshape(-1, 7).tolist(), strict=True):
+        for channel, value in enumerate(row):
+            first = channel - (size - 1) // 2
+            total = Fraction(0)
+            for near in row[max(0, first) : first + size]:
+                square = Fraction(fmt.round_scalar(Fraction(near) ** 2))
+                total = Fraction(fmt.round_scalar(total + square))
+            divisor = fmt.round_scalar((k + alpha / size * float(total)) ** beta)
+            assert got[channel] == fmt.round_scalar(Fraction(value) / Fraction(divisor))

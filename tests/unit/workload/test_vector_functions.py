@@ -44,6 +44,8 @@ def test_every_function_is_documented() -> None:
         ("max_pool", MAP, (2, 2, 2, 3), POOL, 4 * 9 * 6),
         ("avg_pool", MAP, (2, 2, 2, 3), POOL, 4 * 9 * 6),
         ("global_avg_pool", MAP, (2, 1, 1, 3), {}, 216),
+        # Square; five sums; power; quotient.
+        ("local_response_norm", MAP, MAP, {"size": 5}, 8 * 216),
         # Largest; exponential and sum; division.
         ("softmax", (2, 10), (2, 10), {}, 60),
         # Mean; variance; what is made of them.
