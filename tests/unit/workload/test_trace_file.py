@@ -14,7 +14,7 @@ import pytest
 from accelsim.errors import DataError, OutputError
 from accelsim.formats import get_format
 from accelsim.precision import get_recipe, list_recipes
-from accelsim.workload import Trace, load_trace, load_workload, lower
+from accelsim.workload import Trace, Workload, load_trace, load_workload, lower
 from accelsim.workload import trace_file as module
 
 
@@ -59,6 +59,33 @@ def changed(change: Callable[[dict[str, Any]], object]) -> str:
         document = json.loads(Path(folder, "t.json").read_text(encoding="utf-8"))
     change(document)
     return json.dumps(document)
+
+
+def test_views_of_heads_are_the_same_when_read_back(tmp_path: Path) -> None:
+    net = Workload.model_validate(
+        {
+            "name": "net",
+            "inputs": {"q": {"shape": (3, 8)}, "kv": {"shape": (5, 4)}},
+            "layers": (
+                {
+                    "name": "a",
+                    "kind": "attention",
+                    "heads": 4,
+                    "kv_heads": 2,
+                    "inputs": ("q", "kv", "kv"),
+                },
+            ),
+        }
+    )
+    trace = lower(net, get_recipe("wang2018"), batch=2)
+    trace.save(tmp_path / "t.json")
+    assert load_trace(tmp_path / "t.json") == trace
+    document = json.loads((tmp_path / "t.json").read_text())
+    views = [op["a"]["view"] for op in document["ops"] if op["kind"] == "gemm"]
+    views[0]["repeats"] = 3  # no divisor of 4 heads
+    (tmp_path / "t.json").write_text(json.dumps(document))
+    with pytest.raises(DataError, match=r"its view of a"):
+        load_trace(tmp_path / "t.json")
 
 
 @pytest.mark.parametrize(
