@@ -31,6 +31,8 @@ def make_chip(
     scratchpad: dict[str, Any] | None = None,
     interconnect: dict[str, Any] | None = None,
     dram: dict[str, Any] | None = None,
+    dma: dict[str, Any] | None = None,
+    split_k: dict[str, Any] | None = None,
 ) -> Chip:
     pair = {
         "a": "fp8_e5m2",
@@ -65,6 +67,8 @@ def make_chip(
             "scratchpad": scratchpad or {},
             "interconnect": interconnect or {},
             "dram": {"burst_bytes": 1, **(dram or {})},
+            "dma": dma or {},
+            "split_k": split_k,
             "default_recipe": "wang2018",
             "cost_table": "synth45",
         },
