@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from accelsim.training import (
     train_task,
 )
 from accelsim.workload import Trace, Workload, load_workload, lower
-from accelsim.workload.ops import Role
+from accelsim.workload.ops import Op, Phase, Role
 
 #: The chip that trains with a recipe that is no chip's default.
 DEFAULT_ARCH = "fp8_chunk64"
@@ -157,6 +157,7 @@ def _price(task: Task, chip: Chip, recipe: Recipe) -> TrainingPrice:
         step_energy_pj=price_trace(chip, trace, schedules, timeline).total_pj,
         weights_bytes=learned,
         state_bytes=state,
+        saved_bytes=saved_bytes(trace),
         peak_bytes=peak_bytes(trace),
     )
 
@@ -181,12 +182,34 @@ def peak_bytes(trace: Trace) -> int:
     each until the last op that names it; what replaces a parameter stays to the end, and
     what never reaches a memory does not count.
     """
+    return max(
+        sum(trace.tensors[name].stored_bytes for name in alive) for _, alive in _alive(trace)
+    )
+
+
+def saved_bytes(trace: Trace) -> int:
+    """Return the stored bytes of the activations that wait for the backward pass.
+
+    They are made before the first op that is no forward one, or given, and read from
+    there on.
+    """
+    first = next(
+        (index for index, op in enumerate(trace.ops) if op.phase is not Phase.FORWARD), None
+    )
+    if first is None:
+        return 0
+    made = {name for op in trace.ops[:first] for name in result_names(op)} | set(trace.inputs)
+    read = {name for op in trace.ops[first:] for name in operand_names(op)}
+    infos = (trace.tensors[name] for name in (made & read) - trace.transients())
+    return sum(info.stored_bytes for info in infos if info.role is Role.ACTIVATION)
+
+
+def _alive(trace: Trace) -> Iterator[tuple[Op, set[str]]]:
+    """Yield every op and the tensors that are in memory while it runs."""
     transient = trace.transients()
     alive = {parameter.tensor for parameter in trace.parameters} | set(trace.inputs)
     kept = alive | set(trace.outputs)
-    peak = 0
     for op, ended in zip(trace.ops, last_uses(trace.ops), strict=True):
         alive |= {*operand_names(op), *result_names(op)} - transient
-        peak = max(peak, sum(trace.tensors[name].stored_bytes for name in alive))
+        yield op, alive
         alive -= ended - kept
-    return peak

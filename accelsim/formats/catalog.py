@@ -148,7 +148,7 @@ UNSIGNED = (
 #: Two's complement, unsigned, and the fixed point element of MX.
 INTEGERS = (
     *(IntegerFormat(f"int{n}", n, source="two's complement") for n in (2, 4, 8, 16, 32)),
-    *(IntegerFormat(f"uint{n}", n, signed=False, source="unsigned") for n in (2, 4, 8, 16)),
+    *(IntegerFormat(f"uint{n}", n, signed=False, source="unsigned") for n in (1, 2, 4, 8, 16)),
     IntegerFormat("mx_int8_element", 8, fraction_bits=6, source=_OCP_MX),
 )
 
@@ -167,7 +167,11 @@ POSITS = tuple(
 )
 
 #: Values on [-1, 1] that block scaling stretches.
-TABLES = (TableFormat("dynamic8", dynamic_map(), source="Dettmers et al., ICLR 2022"),)
+_DETTMERS = "Dettmers et al., ICLR 2022"
+TABLES = (
+    TableFormat("dynamic8", dynamic_map(), source=_DETTMERS),
+    TableFormat("dynamic8_unsigned", dynamic_map(signed=False), source=_DETTMERS),
+)
 
 #: Provider of the entry-point group ``accelsim.formats``: name -> format.
 BUILTIN: dict[str, NumberFormat] = {

@@ -27,13 +27,14 @@ DEFAULT_BLOCK_SIZE = 2048
 SCALE_BITS = 32
 
 
-@lru_cache(maxsize=1)
-def dynamic_map() -> tuple[float, ...]:
+@lru_cache(maxsize=2)
+def dynamic_map(*, signed: bool = True) -> tuple[float, ...]:
     """Return the 256 values of the dynamic map, rising.
 
     In decade i of 7 there are ``2**i`` values: the midpoints of ``2**i`` equal
-    parts of [0.1, 1], times ``10**(i - 6)``, with both signs; and 0 and 1. Each
-    is computed exactly and rounded to float32 once.
+    parts of [0.1, 1], times ``10**(i - 6)``, with both signs; and 0 and 1. Without
+    signs there are twice as many parts, so that the bit of the sign is one of the
+    fraction. Each value is computed exactly and rounded to float32 once.
 
     Examples
     --------
@@ -43,13 +44,14 @@ def dynamic_map() -> tuple[float, ...]:
     """
     positive = []
     for decade in range(DECADES):
-        parts = 1 << decade
+        parts = 1 << decade if signed else 2 << decade
         width = Fraction(9, 10) / parts
         scale = Fraction(10) ** (decade - DECADES + 1)
         for part in range(parts):
             midpoint = Fraction(1, 10) + width * (2 * part + 1) / 2
             positive.append(float(np.float32(float(midpoint * scale))))
-    return tuple(sorted([*positive, *(-value for value in positive), 0.0, 1.0]))
+    negative = [-value for value in positive] if signed else []
+    return tuple(sorted([*positive, *negative, 0.0, 1.0]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,8 @@ class DynamicMapFormat(TensorFormat[DynamicTensor]):
     -----
     ``x / absmax`` is computed in float64 and goes to the nearest value, ties to
     the even index (our choice). A block of zeros has scale 0 and stays zero. NaN
-    and infinity are refused: they would destroy the scale of their block.
+    and infinity are refused: they would destroy the scale of their block. A negative
+    number becomes 0 where the table has no signs.
 
     Examples
     --------

@@ -50,7 +50,7 @@ ALL: tuple[TensorFormat[Any], ...] = (
     *MX,
     *SCALED_INTEGERS,
     *GROUP_RANGES,
-    DynamicMapFormat("dynamic8_block", TABLES[0]),
+    *(DynamicMapFormat(f"{table.name}_block", table) for table in TABLES),
     S2fp8Format("s2fp8", _FLOATS["fp8_e5m2"]),
 )
 

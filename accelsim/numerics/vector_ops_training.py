@@ -79,10 +79,6 @@ def _inverse_deviation(inputs: Sequence[Array], attrs: Attributes, arithmetic: A
     return statistics.inverse_deviation(inputs[0], attribute_number(attrs["eps"]), arithmetic)
 
 
-def _multiply(inputs: Sequence[Array], _attrs: Attributes, arithmetic: Arithmetic) -> Array:
-    return arithmetic.multiply(inputs[0], inputs[1])
-
-
 def _subtract_product(inputs: Sequence[Array], _attrs: Attributes, arithmetic: Arithmetic) -> Array:
     return arithmetic.subtract(inputs[0], arithmetic.multiply(inputs[1], inputs[2]))
 
@@ -142,7 +138,6 @@ TRAINING: Mapping[str, Function] = MappingProxyType(
         "global_avg_pool_backward": _global_avg_pool_backward,
         "inverse_deviation": _inverse_deviation,
         "max_pool_backward": _max_pool_backward,
-        "multiply": _multiply,
         "normalized_sum": _plain(statistics.normalized_sum),
         "positive": _positive,
         "relu_backward": _relu_backward,

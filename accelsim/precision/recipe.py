@@ -162,6 +162,8 @@ class UpdateRule(StrictModel):
     """Format to which each AXPY, exact inside, is rounded once."""
     state: FormatRef
     """Format of momentum and other state of the optimizer."""
+    second_moment: FormatRef | None = None
+    """Format of Adam's second moment, which is never negative; null means that of the state."""
     master: FormatRef
     """Format of the weights between updates."""
     rounding: Rounding = Rounding.NEAREST_EVEN
@@ -210,6 +212,9 @@ class Recipe(StrictModel):
     """Scale per tensor of GEMM operands."""
     loss_scaling: LossScaling = LossScaling()
     """Factor on the loss, in training."""
+    saved_activations: FormatRef | None = None
+    """Format in which activations wait for the backward pass, such as ``range2_group``, rounded
+    stochastically; null means as the forward pass left them."""
     update: UpdateRule
     """Weight update, in training."""
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _PRICE_HEADS = (
-    "chip", "recipe", "cycles", "time, s", "energy, J", "weights, KiB", "state, KiB", "peak, KiB",
+    "chip", "recipe", "cycles", "time, s", "energy, J", "weights, KiB", "state, KiB", "saved, KiB", "peak, KiB",
 )  # fmt: skip
 _KIB = 1024
 
@@ -187,6 +187,7 @@ def _price_rows(result: TrainingResult) -> list[tuple[str, ...]]:
             f"{price.energy_j:.4g}",
             f"{price.weights_bytes / _KIB:,.1f}",
             f"{price.state_bytes / _KIB:,.1f}",
+            f"{price.saved_bytes / _KIB:,.1f}",
             f"{price.peak_bytes / _KIB:,.1f}",
             f"{price.energy_j / own:.2f}" if own else "",
         )

@@ -35,6 +35,8 @@ class TrainingPrice:
         Of one step.
     weights_bytes, state_bytes : int
         Master copies of what learns, and the optimizer's state.
+    saved_bytes : int
+        Activations that wait for the backward pass.
     peak_bytes : int
         Largest sum of everything that is alive during a step, weights and state included.
     """
@@ -47,6 +49,7 @@ class TrainingPrice:
     step_energy_pj: float
     weights_bytes: int
     state_bytes: int
+    saved_bytes: int
     peak_bytes: int
 
     @property

@@ -13,6 +13,7 @@ from accelsim.workload.builder import (
     store_attributes,
 )
 from accelsim.workload.ops import Gemm, Operand, Phase, Role, TensorInfo
+from accelsim.workload.saved_activations import saved, saved_mask, saved_operand
 from accelsim.workload.transposed_view import transposed
 from accelsim.workload.views import ConvolutionView, MatrixView, View
 
@@ -152,6 +153,16 @@ class BackwardScope:
             overflow=overflow,
         )
 
+    @property
+    def saved_input(self) -> str:
+        """What the backward pass knows of the first input; see `Recipe.saved_activations`."""
+        return saved(self.builder, self.inputs[0])
+
+    @property
+    def saved_mask(self) -> str:
+        """A tensor above zero where the output is."""
+        return saved_mask(self.builder, self.output)
+
     def bias_gradient(self, parameter: str = "bias") -> str:
         """Emit the ordered sum of the error over all rows: the gradient of a summand; return it.
 
@@ -220,6 +231,7 @@ class BackwardScope:
         windows = self.builder.store(
             self.inputs[0], operands.activation, scaled=self.rule.scaled, layer=self.name
         )
+        windows = saved_operand(self.builder, windows, layer=self.name)
         name, fmt = f"{weight}.gradient", self.recipe.update.gradient
         is_finished = not self.rule.scaled and self.rule.output == fmt
         info = TensorInfo(

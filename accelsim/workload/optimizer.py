@@ -11,11 +11,16 @@ The learning rate is inside the velocity: it has the effect of PyTorch's form
 (w - learning_rate * v) as long as it stays the same. Adam (Kingma and Ba 2015) starts
 with L2-Reg too and divides its moments by what their decay has left out.
 
+State may be kept in a tensor format such as ``dynamic8_block``: the next value is then
+computed in the recipe's compute format, moves the weight, and is stored for the next
+step, with the format's own rounding (Dettmers et al. 2022).
+
 References
 ----------
 N. Wang et al., "Training Deep Neural Networks with 8-bit Floating Point Numbers",
 NeurIPS 2018, figure 2. D. Kingma, J. Ba, "Adam: A Method for Stochastic
-Optimization", ICLR 2015, algorithm 1.
+Optimization", ICLR 2015, algorithm 1. T. Dettmers et al., "8-bit Optimizers via
+Block-wise Quantization", ICLR 2022.
 """
 
 from __future__ import annotations
@@ -25,8 +30,9 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from accelsim.formats import NumberFormat, Rounding
+from accelsim.precision import TensorStorage
 from accelsim.precision.recipe import LossScalingMethod
-from accelsim.workload.builder import Attributes, TraceBuilder
+from accelsim.workload.builder import Attributes, TraceBuilder, store_attributes
 from accelsim.workload.loss import LOSS_SCALE
 from accelsim.workload.ops import Phase, Role, TensorInfo
 from accelsim.workload.parameters import Preparation, TraceParameter
@@ -137,19 +143,35 @@ class _Update:
     def state(self, name: str) -> str:
         """Declare state of the optimizer, all zero before the first step; return its tensor."""
         info = self._info
-        tensor = TensorInfo(
-            f"{self.weight}.{name}", info.shape, Role.STATE, self.builder.recipe.update.state
-        )
+        rule = self.builder.recipe.update
+        fmt = rule.second_moment if name == "second_moment" else None
+        tensor = TensorInfo(f"{self.weight}.{name}", info.shape, Role.STATE, fmt or rule.state)
         self.builder.parameters.append(
             TraceParameter(tensor.name, Preparation.ZEROS, (), (("shape", info.shape),))
         )
         return self.builder.tensor(tensor)
 
     def emit_state(self, function: str, old: str, inputs: tuple[str, ...]) -> str:
-        """Emit the op that makes the next value of a state; return it."""
-        new = self.emit(function, inputs, None, self.builder.tensors[old].format, old)
-        self.builder.updates[old] = new
-        return new
+        """Emit the op that makes the next value of a state, and its store; return the value."""
+        builder, info = self.builder, self.builder.tensors[old]
+        if not isinstance(info.format, TensorStorage):
+            new = self.emit(function, inputs, None, info.format, old)
+            builder.updates[old] = new
+            return new
+        compute = builder.recipe.update.compute
+        value = self.emit(function, inputs, old.removeprefix(f"{self.weight}.") + ":next", compute)
+        builder.updates[old] = builder.vector(
+            f"{old}.store",
+            "store",
+            (value,),
+            TensorInfo(f"{old}.updated", info.shape, Role.STATE, info.format),
+            layer=self.weight.rpartition(".")[0],
+            compute_format=compute,
+            phase=Phase.UPDATE,
+            attributes=store_attributes(info.format),
+            rounding=Rounding.NEAREST_EVEN,
+        )
+        return value
 
     def emit_weight(self, function: str, inputs: tuple[str, ...]) -> None:
         """Emit the op that makes the next weight."""

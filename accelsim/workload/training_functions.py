@@ -26,6 +26,8 @@ Errors. The result has the shape of the layer's input.
 ============================ ================= ====================================================
 function                     inputs            result
 ============================ ================= ====================================================
+``positive``                 x                 1 where x > 0, else 0: what a ReLU's error needs of
+                                               its output, where activations wait in few bits
 ``relu_backward``            error, y          error where y > 0, else +0
 ``max_pool_backward``        error, windows    ``windows`` is the pooling layer's input; each
                                                window's error goes to the first of its largest
@@ -53,7 +55,6 @@ function              inputs                       result
 ``normalized_sum``    error, x, mean,              n = round(round(x - mean) * inverse_deviation);
                       inverse_deviation            ordered rounded sum of round(error * n)
 ``inverse_deviation`` variance                     round(1 / round(sqrt(round(variance + eps))))
-``multiply``          a, b                         round(a * b)
 ``subtract_product``  x, a, b                      round(x - round(a * b))
 ``divide_by_count``   x                            round(x / count)
 ``running_average``   x, statistic                 round(round(x * k) + round(statistic * t)), with
@@ -126,6 +127,7 @@ TRAINING_FUNCTIONS = (
     VectorFunction("squared_error", ("x", "target"), ("y",), (), False, per_input),
     VectorFunction("squared_error_backward", ("x", "target", "loss_scale"), ("y",), (), False,
                    per_output),
+    VectorFunction("positive", ("x",), ("y",), (), True, per_output),
     VectorFunction("relu_backward", ("error", "y"), ("y",), (), True, per_output),
     VectorFunction("max_pool_backward", ("error", "windows"), ("y",),
                    ("extents", *_POOL), False, per_window_tap_of_input),
@@ -141,7 +143,6 @@ TRAINING_FUNCTIONS = (
     VectorFunction("channel_variance", ("x", "mean"), ("y",), (), False, per_input),
     VectorFunction("normalized_sum", ("error", "x", *_NORM), ("y",), (), False, per_input),
     VectorFunction("inverse_deviation", ("variance",), ("y",), ("eps",), True, per_output),
-    VectorFunction("multiply", ("a", "b"), ("y",), (), True, per_output),
     VectorFunction("subtract_product", ("x", "a", "b"), ("y",), (), True, per_output),
     VectorFunction("divide_by_count", ("x",), ("y",), ("count",), True, per_output),
     VectorFunction("running_average", ("x", "statistic"), ("y",), ("keep", "take"), True,

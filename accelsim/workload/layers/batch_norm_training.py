@@ -57,7 +57,7 @@ def lower_training_forward(scope: LayerScope, *, eps: float, momentum: float) ->
 
 def lower_training_backward(scope: BackwardScope) -> str | None:
     """Emit the gradients of weight and bias; return the input's error, or None if not needed."""
-    builder, x, name = scope.builder, scope.inputs[0], scope.name
+    builder, x, name = scope.builder, scope.saved_input, scope.name
     mean, inverse = f"{name}.mean", f"{name}.inverse_deviation"
     error_sum = scope.bias_gradient()
     product_sum = scope.channel_gradient(

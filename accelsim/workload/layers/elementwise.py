@@ -38,7 +38,7 @@ class ReLU(Layer):
 
     def lower_backward(self, scope: BackwardScope) -> tuple[str | None, ...]:
         """Emit one ``relu_backward``."""
-        return (scope.input_error("relu_backward", (scope.error, scope.output)),)
+        return (scope.input_error("relu_backward", (scope.error, scope.saved_mask)),)
 
     def reference(
         self, inputs: Sequence[Float64Array], parameters: Mapping[str, Float64Array]

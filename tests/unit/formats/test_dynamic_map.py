@@ -19,6 +19,20 @@ def test_the_map_is_that_of_the_paper():
     assert np.allclose(dynamic_map(), sorted(values), rtol=1e-7, atol=0)
 
 
+def test_without_signs_every_decade_has_twice_as_many_values():
+    values = [0.0, 1.0]
+    for i in range(7):
+        edges = np.linspace(0.1, 1.0, 2 ** (i + 1) + 1)
+        values += [*((edges[1:] + edges[:-1]) / 2 * 10.0 ** (i - 6))]
+    assert len(dynamic_map(signed=False)) == 256
+    assert np.allclose(dynamic_map(signed=False), sorted(values), rtol=1e-7, atol=0)
+
+
+def test_without_signs_a_negative_number_becomes_zero():
+    fmt = get_tensor_format("dynamic8_unsigned_block")
+    assert fmt.quantize([-3.0, 2.0]).tolist() == [0.0, 3.0 * fmt.quantize([3.0, 2.0])[1] / 3.0]
+
+
 def test_map_values_by_hand():
     positive = [v for v in dynamic_map() if v > 0]
     # One midpoint in the lowest decade: 0.55e-6. Two in the next: 0.325e-5 and 0.775e-5.
