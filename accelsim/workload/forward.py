@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import math
 
-from accelsim.formats import get_format
+from accelsim.formats import NumberFormat, get_format
+from accelsim.precision import TensorStorage
 from accelsim.precision.recipe import GemmRule, Recipe
 from accelsim.workload.builder import TraceBuilder
 from accelsim.workload.graph import Graph, Node
 from accelsim.workload.input_spec import TOKEN_FORMAT, InputKind
-from accelsim.workload.layers import BatchNorm2d
+from accelsim.workload.layers import BatchNorm2d, CacheAppend
 from accelsim.workload.network import Workload
 from accelsim.workload.ops import Role, TensorInfo
 from accelsim.workload.scope import LayerScope
@@ -29,7 +30,7 @@ def lower_forward(workload: Workload, builder: TraceBuilder) -> dict[str, str]:
     for name, spec in workload.given.items():
         is_tokens = spec.kind is InputKind.TOKENS
         role = Role.TOKEN if is_tokens else Role.ACTIVATION
-        fmt = get_format(TOKEN_FORMAT) if is_tokens else recipe.storage_format
+        fmt = get_format(TOKEN_FORMAT) if is_tokens else _input_format(name, graph, rules, recipe)
         produced[name] = builder.tensor(TensorInfo(name, (builder.batch, *spec.shape), role, fmt))
     for name in workload.given:
         _store_for_readers(name, produced, graph, rules, builder)
@@ -39,6 +40,25 @@ def lower_forward(workload: Workload, builder: TraceBuilder) -> dict[str, str]:
         if not graph.is_alias(node):
             _store_for_readers(node.name, produced, graph, rules, builder)
     return produced
+
+
+def _input_format(
+    name: str, graph: Graph, rules: dict[str, GemmRule], recipe: Recipe
+) -> NumberFormat:
+    """Return the format in which the network is given an input.
+
+    A cache is kept as the operand that attention reads, if all who read it agree and
+    that format finds no scales in the tensor.
+    """
+    direct = graph.readers.get(name, ())
+    caches = [node for node in direct if isinstance(node.layer, CacheAppend)]
+    readers = [one for node in caches for one in graph.effective_readers(node.name)]
+    wanted = {rules[one.name].operands.activation for one in readers if one.layer.feeds_gemm}
+    if len(wanted) != 1 or len(caches) < len(direct):
+        return recipe.storage_format
+    (fmt,) = wanted
+    is_scaled = any(rules[one.name].scaled for one in readers)
+    return recipe.storage_format if is_scaled or isinstance(fmt, TensorStorage) else fmt
 
 
 def output_shapes(

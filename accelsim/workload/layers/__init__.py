@@ -16,6 +16,7 @@ from accelsim.workload.layers.activations import (
 )
 from accelsim.workload.layers.attention import Attention
 from accelsim.workload.layers.base import Layer, Shape
+from accelsim.workload.layers.cache import CacheAppend
 from accelsim.workload.layers.constant import Constant
 from accelsim.workload.layers.conv2d import Conv2d
 from accelsim.workload.layers.elementwise import Add, BatchNorm2d, ReLU
@@ -34,6 +35,7 @@ BUILTIN: Mapping[str, type[Layer]] = MappingProxyType(
         "attention": Attention,
         "avg_pool2d": AvgPool2d,
         "batch_norm2d": BatchNorm2d,
+        "cache_append": CacheAppend,
         "class_token": ClassToken,
         "clip": Clip,
         "constant": Constant,
@@ -68,6 +70,7 @@ __all__ = [
     "Attention",
     "AvgPool2d",
     "BatchNorm2d",
+    "CacheAppend",
     "ClassToken",
     "Clip",
     "Constant",
