@@ -61,14 +61,14 @@ class NumberFormat(ABC):
         """Smallest value above zero."""
 
     @property
-    @abstractmethod
     def has_infinity(self) -> bool:
-        """Whether a code means infinity."""
+        """Whether a code means infinity: no, unless a kind of format says otherwise."""
+        return False
 
     @property
-    @abstractmethod
     def has_nan(self) -> bool:
-        """Whether a code means not-a-number."""
+        """Whether a code means not-a-number: no, unless a kind of format says otherwise."""
+        return False
 
     @property
     def code_dtype(self) -> np.dtype[np.unsignedinteger[Any]]:

@@ -125,16 +125,6 @@ class IntegerFormat(NumberFormat):
         return self.step
 
     @property
-    def has_infinity(self) -> bool:
-        """Whether a code means infinity: no."""
-        return False
-
-    @property
-    def has_nan(self) -> bool:
-        """Whether a code means not-a-number: no."""
-        return False
-
-    @property
     def value_dtype(self) -> np.dtype[np.floating[Any]]:
         """Float32 if that holds every value of the format, else float64."""
         narrow = self.integer_bits - self.signed <= FLOAT32_PRECISION

@@ -22,7 +22,6 @@ from accelsim.errors import ConfigError, DataError
 from accelsim.formats.array import (
     as_code_array,
     as_float_array,
-    as_random_bits,
     require_members,
     widen,
 )
@@ -35,7 +34,7 @@ from accelsim.formats.base import (
 )
 from accelsim.formats.rounding import Overflow, Rounding, choose
 from accelsim.formats.scalar import check_random_bits
-from accelsim.formats.table import ValueTable, make_table, round_between, round_to_table
+from accelsim.formats.table import ValueTable, make_table, quantize_to_table, round_between
 
 MIN_POSIT_BITS = 3
 MAX_POSIT_BITS = 16
@@ -129,11 +128,6 @@ class PositFormat(NumberFormat):
         return 16 * self.posit_bits
 
     @property
-    def has_infinity(self) -> bool:
-        """Whether a code means infinity: no."""
-        return False
-
-    @property
     def has_nan(self) -> bool:
         """Whether a code means not-a-real: yes, one."""
         return True
@@ -159,15 +153,16 @@ class PositFormat(NumberFormat):
     ) -> FloatArray:
         """Round every element of `x` to a posit; NaN and infinity give NaN."""
         given = as_float_array(x)
-        mode = choose(rounding, self.rounding)
-        noise = as_random_bits(random_bits, given.shape, mode, random_bit_count)
-        wide = widen(given)
-        real = np.where(np.isinf(wide), np.nan, wide)
+        real = np.where(np.isinf(given), given.dtype.type(np.nan), given)
         tiny = (real != 0) & (np.abs(real) < self.min_positive)
-        raised = np.where(tiny, np.copysign(self.min_positive, real), real)
-        rounded = round_to_table(raised, _table(self), mode, noise, random_bit_count)
-        narrow = given.dtype == np.float32 and self.value_dtype == np.float32
-        return rounded.astype(np.float32) if narrow else rounded
+        return quantize_to_table(
+            np.where(tiny, np.copysign(given.dtype.type(self.min_positive), real), real),
+            _table(self),
+            choose(rounding, self.rounding),
+            random_bits,
+            random_bit_count,
+            fits_float32=self.value_dtype == np.float32,
+        )
 
     def encode(self, x: FloatArray) -> CodeArray:
         """Return the codes of `x`, NaR for NaN; refuse what is not a member."""

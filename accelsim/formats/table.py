@@ -71,6 +71,22 @@ def make_table(
     return ValueTable(values, ties, codes, first_of_upper)
 
 
+def quantize_to_table(
+    x: FloatArray,
+    table: ValueTable,
+    rounding: Rounding,
+    random_bits: RandomBits | None,
+    random_bit_count: int,
+    *,
+    fits_float32: bool,
+) -> FloatArray:
+    """Round every element to a member of `table`; float32 stays if it holds all members."""
+    given = as_float_array(x)
+    noise = as_random_bits(random_bits, given.shape, rounding, random_bit_count)
+    rounded = round_to_table(widen(given), table, rounding, noise, random_bit_count)
+    return rounded.astype(given.dtype) if fits_float32 else rounded
+
+
 def round_to_table(
     x: NDArray[np.float64],
     table: ValueTable,
@@ -195,16 +211,6 @@ class TableFormat(NumberFormat):
         return self.values[bisect_right(self.values, 0.0)]
 
     @property
-    def has_infinity(self) -> bool:
-        """Whether a code means infinity: no."""
-        return False
-
-    @property
-    def has_nan(self) -> bool:
-        """Whether a code means not-a-number: no."""
-        return False
-
-    @property
     def value_dtype(self) -> np.dtype[np.floating[Any]]:
         """Float32: every value is one."""
         return np.dtype(np.float32)
@@ -225,11 +231,10 @@ class TableFormat(NumberFormat):
         random_bit_count: int = DEFAULT_RANDOM_BIT_COUNT,
     ) -> FloatArray:
         """Round every element of `x` to one of the values."""
-        given = as_float_array(x)
         mode = choose(rounding, self.rounding)
-        noise = as_random_bits(random_bits, given.shape, mode, random_bit_count)
-        rounded = round_to_table(widen(given), self.table, mode, noise, random_bit_count)
-        return rounded.astype(given.dtype)
+        return quantize_to_table(
+            x, self.table, mode, random_bits, random_bit_count, fits_float32=True
+        )
 
     def encode(self, x: FloatArray) -> CodeArray:
         """Return the index of every element of `x` among the values."""
