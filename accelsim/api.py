@@ -34,7 +34,7 @@ from accelsim.workload.settings import seeded_inputs
 from accelsim.workload.weights import load_weights
 
 #: Chips that `compare` puts side by side unless told otherwise, the baseline first.
-DEFAULT_ARCHS = ("fp16", "fp8_chunk64", "fp16_fp16acc", "bf16", "fp32")
+DEFAULT_ARCHS = ("fp16", "fp8_chunk64", "fp16_fp16acc", "bf16", "int8", "fp32")
 #: Rows of each GEMM that ``numerics="sample"`` executes on the real accumulator.
 SAMPLED_ROWS = 16
 
@@ -138,7 +138,7 @@ def compare(
         Name of the chip that ratios refer to; the first of `archs` where None.
     hold : Hold or str
         ``pe_count``, ``area`` (arrays resized in whole columns to the baseline's area) or
-        ``throughput`` (to its peak MACs per second).
+        ``throughput`` (to its peak MACs per second), or ``nothing``.
     recipe : Recipe, str or Path, optional
         For all chips; each one's default where None.
     **options

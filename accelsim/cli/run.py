@@ -115,7 +115,7 @@ def run(
 @click.option("--baseline", metavar="NAME", help="Chip that ratios refer to [first of --archs].")
 @click.option(
     "--hold",
-    type=click.Choice(["pe_count", "area", "throughput"]),
+    type=click.Choice(["pe_count", "area", "throughput", "nothing"]),
     default="pe_count",
     show_default=True,
 )

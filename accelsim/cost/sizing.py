@@ -27,18 +27,22 @@ class Hold(StrEnum):
     AREA = "area"
     #: Multiply-accumulates per second at the fastest rate.
     THROUGHPUT = "throughput"
+    #: Nothing: every chip is as its file says.
+    NOTHING = "nothing"
 
 
 def hold_equal(chip: Chip, reference: Chip, held: Hold, *, table: CostTable) -> Chip:
     """Return `chip` with as many columns as make it equal to `reference` in what is held.
 
-    Whole columns: area is the nearest from below, the other two are the nearest.
+    The chip itself where that is nothing. Whole columns: area is the nearest from below, the other two are the nearest.
 
     Raises
     ------
     MappingError
         If not even one column fits the area.
     """
+    if held is Hold.NOTHING:
+        return chip
     if held is Hold.AREA:
         return resize_to_area(chip, chip_area(reference, table).total_mm2, table=table)
     cores_and_rows = chip.cores * chip.mac_array.rows

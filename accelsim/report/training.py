@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _PRICE_HEADS = (
-    "chip", "recipe", "cycles", "time, s", "energy, J", "weights, KiB", "state, KiB", "saved, KiB", "peak, KiB",
+    "chip", "recipe", "cycles", "time, s", "energy, J", "weights, KiB", "state, KiB",
+    "saved, KiB", "peak, KiB",
 )  # fmt: skip
 _KIB = 1024
 

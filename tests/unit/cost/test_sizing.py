@@ -58,3 +58,8 @@ def test_an_area_too_small_for_one_column_says_by_how_much() -> None:
         resize_to_area(load_chip("fp32"), 1.0, table=TABLE)
     assert "area with a single column: needs" in str(caught.value)
     assert "a smaller scratchpad" in str(caught.value)
+
+
+def test_nothing_held_leaves_every_chip_as_it_is() -> None:
+    small = load_chip("fp32_iso_area")
+    assert hold_equal(small, REFERENCE, Hold.NOTHING, table=TABLE) is small
