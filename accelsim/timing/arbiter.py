@@ -32,12 +32,15 @@ class Service(NamedTuple):
         First cycle, and first cycle after it.
     row_cycles, refresh_cycles : int
         Cycles before `end` that went into opening rows of DRAM and into its refresh.
+    later : int
+        Cycles after `end` until what was moved has arrived.
     """
 
     start: int
     end: int
     row_cycles: int = 0
     refresh_cycles: int = 0
+    later: int = 0
 
 
 class Desk(Generic[Ask]):

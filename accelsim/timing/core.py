@@ -209,7 +209,7 @@ class CoreModel:
         latency = self._machine.dram.latency_cycles if size.dram_bytes else 0
         there = service.end + latency
         across = max(there, latency + link.end)
-        across += route.hop_cycles if size.link_bytes else 0
+        across += _hops(link, route) if size.link_bytes else 0
         return Arrival(
             (
                 *served(service, StallCause.DRAM_READ, later=latency),
@@ -302,7 +302,7 @@ class CoreModel:
         link = yield from self._link(
             env, self._key(at, out=True), route, size, exchange.peers(self.log.core)
         )
-        given = link.end + (route.hop_cycles if exchange.link_bytes else 0)
+        given = link.end + (_hops(link, route) if exchange.link_bytes else 0)
         met: int = yield self._machine.meetings.come(exchange, given)
         return met
 
@@ -318,7 +318,7 @@ class CoreModel:
             key = self._key(at, out=True)
             link = yield from self._link(env, key, route, size)
             service = yield from self._dram(env, key, size.dram_bytes, portion.write_to)
-            hops = route.hop_cycles if size.link_bytes else 0
+            hops = _hops(link, route) if size.link_bytes else 0
             done = max(link.end + hops, service.end)
             made_by_lanes = portion.vector_cycles > 0
             phases = served(service, StallCause.DRAM_WRITE) if size.dram_bytes else ()
@@ -326,6 +326,7 @@ class CoreModel:
                 (
                     (met, StallCause.COMBINE),
                     (ready if made_by_lanes else 0, StallCause.VECTOR_UNIT),
+                    (link.start, StallCause.INTERCONNECT),
                     *phases,
                     (done, StallCause.INTERCONNECT),
                 )
@@ -375,6 +376,11 @@ class CoreModel:
     def _key(self, portion: int, *, out: bool) -> Key:
         """Return the arbitration key of a transfer: operands before results of a portion."""
         return (self.log.core, 2 * portion + out)
+
+
+def _hops(link: Service, route: Route) -> int:
+    """Return the cycles from the end of a link's service to the arrival."""
+    return route.hop_cycles + link.later
 
 
 def _until(env: Environment, time: int) -> Process:

@@ -30,7 +30,7 @@ class Route(NamedTuple):
     outward : bool
         To the core; else from it.
     hop_cycles : int
-        Latency of the way that a service does not contain.
+        Latency of the way; 0 where services tell it themselves.
     ask : callable
         Takes a key and a `Crossing`; returns an event that fires with a `Service` when the
         crossing begins.

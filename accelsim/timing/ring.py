@@ -86,12 +86,12 @@ class Ring:
         )
 
     def serve(self, now: int, crossing: Crossing) -> Service:
-        """Return when a crossing begins and, hops included, has arrived."""
-        flows = list(self._flows(crossing))
-        spans = [self._carry(now, flow) for flow in flows]
-        if not spans:
+        """Return when a crossing begins and, its hops left to `later`, has arrived."""
+        services = [self._carry(now, flow) for flow in self._flows(crossing)]
+        if not services:
             return Service(now, now)
-        return Service(min(start for start, _ in spans), max(end for _, end in spans))
+        last = max(services, key=lambda one: one.end + one.later)
+        return last._replace(start=min(one.start for one in services))
 
     def way(self, source: int, target: int) -> list[Link]:
         """Return the links from node to node, the shorter way round.
@@ -147,8 +147,8 @@ class Ring:
                 way.insert(0, ((before - step) % self._nodes, step == 1))
             yield [(link, half) for link in way]
 
-    def _carry(self, now: int, flow: Sequence[tuple[Link, int]]) -> tuple[int, int]:
-        """Hold every link of a flow in turn; return when it begins and when it has arrived."""
+    def _carry(self, now: int, flow: Sequence[tuple[Link, int]]) -> Service:
+        """Hold every link of a flow in turn; return when it begins and has arrived."""
         at, begun, end = now, -1, now
         for link, size in flow:
             start = max(at, self._free.get(link, 0))
@@ -157,4 +157,5 @@ class Ring:
             begun = start if begun < 0 else begun
             end = max(end, start + cycles + self._hop)
             at = start + self._hop
-        return begun, end
+        hops = len(flow) * self._hop
+        return Service(begun, end - hops, later=hops)

@@ -157,9 +157,7 @@ def test_twice_the_channels_never_slow_a_stream(
 def test_rows_and_refresh_never_speed_up(asked: list[tuple[int, int, int]]) -> None:
     """Without rows, with them, with slower ones."""
     times = [0, *(cycle for cycle, _, _ in asked)]
-    ordered = [
-        (sum(times[: i + 2]), address, size) for i, (_, address, size) in enumerate(asked)
-    ]
+    ordered = [(sum(times[: i + 2]), address, size) for i, (_, address, size) in enumerate(asked)]
     slower = replace(SHAPE, precharge=20, activate=30)
     shapes: tuple[Any, ...] = (replace(SHAPE, pages=False), SHAPE, slower)
     ends = [[one.end for one in served(shape, *ordered)] for shape in shapes]
@@ -174,7 +172,9 @@ def test_hits_are_never_slower_than_misses(asked: list[tuple[int, int, int]]) ->
     times = sorted(cycle for cycle, _, _ in asked)
     sizes = [min(size, 1024) for _, _, size in asked]
     hits = [(time, 0, size) for time, size in zip(times, sizes, strict=True)]
-    misses = [(time, i * 4096, size) for i, (time, size) in enumerate(zip(times, sizes, strict=True))]
+    misses = [
+        (time, i * 4096, size) for i, (time, size) in enumerate(zip(times, sizes, strict=True))
+    ]
     for hit, miss in zip(served(SHAPE, *hits), served(SHAPE, *misses), strict=True):
         assert hit.end <= miss.end
 
