@@ -36,6 +36,8 @@ class LinearMapViews:
         (groups, taps and input channels, output channels).
     taps : int
         Kernel positions; 1 for a fully connected layer.
+    table : str or None
+        Tensor (output channels, input channels) of another layer that the weights are.
     """
 
     errors: View
@@ -44,6 +46,20 @@ class LinearMapViews:
     output: MatrixView
     weight_shape: tuple[int, int, int]
     taps: int = 1
+    table: str | None = None
+
+    @property
+    def stored_shape(self) -> tuple[int, ...]:
+        """Shape of the tensor that holds the weights."""
+        return self.weight_shape if self.table is None else self.weight_shape[:0:-1]
+
+    def weights(self, *, transposed: bool, taps: int = 1) -> MatrixView:
+        """Return the weights as (groups, inputs, outputs), or (groups, taps outputs, inputs)."""
+        groups, rows, columns = self.weight_shape
+        if transposed:
+            rows, columns = columns * taps, rows // taps
+        is_turned = transposed if self.table is None else not transposed
+        return MatrixView(self.stored_shape, groups, rows, columns, transposed=is_turned, taps=taps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +206,7 @@ class BackwardScope:
             compute_format=self.recipe.vector.statistics,
             attributes=attributes,
         )
-        self.builder.gradients[f"{self.name}.{parameter}"] = gradient
+        self.builder.add_gradient(f"{self.name}.{parameter}", gradient, layer=self.name)
         return gradient
 
     def linear_map(self, views: LinearMapViews, *, bias: bool) -> str | None:
@@ -225,7 +241,7 @@ class BackwardScope:
         )
 
     def _weight_gradient(self, views: LinearMapViews, error: StoredOperand) -> None:
-        groups, k, n = views.weight_shape
+        _, k, n = views.weight_shape
         weight = f"{self.name}.weight"
         operands = self.rule.operands
         windows = self.builder.store(
@@ -236,21 +252,20 @@ class BackwardScope:
         is_finished = not self.rule.scaled and self.rule.output == fmt
         info = TensorInfo(
             name if is_finished else f"{name}:sum",
-            views.weight_shape,
+            views.stored_shape,
             Role.GRADIENT,
             self.rule.output,
         )
-        out = MatrixView(views.weight_shape, groups, k, n)
+        out = views.weights(transposed=n > k)
         left: tuple[StoredOperand, View] = (windows, transposed(views.windows))
         right: tuple[StoredOperand, View] = (error, views.output)
         if n > k:  # the longer side is streamed, whatever stays in an array
             left, right = (error, transposed(views.output)), (windows, views.windows)
-            out = MatrixView(views.weight_shape, groups, n, k, transposed=True)
         current = self._gemm(Phase.GRADIENT, left, right, out, info, k=views.output.rows)
         if not is_finished:
             current = self._finish(current, (error, windows), name, fmt, Role.GRADIENT,
                                    overflow=self._gradient_overflow())  # fmt: skip
-        self.builder.gradients[weight] = current
+        self.builder.add_gradient(views.table or weight, current, layer=self.name)
 
     def _gradient_overflow(self) -> Overflow | None:
         """Return what a gradient does beyond its range: with a dynamic loss scale it must show."""
@@ -258,9 +273,8 @@ class BackwardScope:
         return None if is_dynamic else self.recipe.store.overflow
 
     def _input_error(self, views: LinearMapViews, error: StoredOperand) -> str:
-        groups, k, n = views.weight_shape
         weight = self.builder.store(
-            f"{self.name}.weight", self.rule.operands.weight,
+            views.table or f"{self.name}.weight", self.rule.operands.weight,
             scaled=self.rule.scaled, layer=self.name,
         )  # fmt: skip
         pixels, name = views.pixels, f"{self.name}.error"
@@ -270,12 +284,11 @@ class BackwardScope:
         current = self._gemm(
             Phase.BACKWARD,
             (error, views.errors),
-            (weight, MatrixView(views.weight_shape, groups, views.taps * n, k // views.taps,
-                                transposed=True, taps=views.taps)),
+            (weight, views.weights(transposed=True, taps=views.taps)),
             pixels,
             TensorInfo(name if is_finished else f"{name}:sum", pixels.shape, Role.ERROR,
                        self.rule.output),
-            k=views.taps * n,
+            k=views.taps * views.weight_shape[2],
         )  # fmt: skip
         if is_finished:
             return current

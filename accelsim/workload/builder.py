@@ -43,6 +43,8 @@ class WeightSource:
     preparation: Preparation
     sources: tuple[str, ...]
     attributes: Attributes = ()
+    #: In training it is the table (n, k) of another layer, the first of `sources`.
+    is_tied: bool = False
 
 
 def store_attributes(fmt: NumberFormat) -> Attributes:
@@ -254,6 +256,22 @@ class TraceBuilder:
         self.parameters.append(parameter)
         self.learned.append(self.tensor(info))
         return info.name
+
+    def add_gradient(self, parameter: str, gradient: str, *, layer: str) -> None:
+        """Note the gradient of a parameter, or a share of it: those of several layers add up.
+
+        They are added in the order in which errors reach the layers, in the recipe's
+        format for vector ops.
+        """
+        other = self.gradients.get(parameter)
+        if other is not None:
+            fmt = self.recipe.vector.compute
+            shape, name = self.tensors[other].shape, f"{parameter}.gradient:{layer}"
+            gradient = self.vector(
+                name, "add", (other, gradient), TensorInfo(name, shape, Role.GRADIENT, fmt),
+                layer=layer, compute_format=fmt, phase=Phase.GRADIENT,
+            )  # fmt: skip
+        self.gradients[parameter] = gradient
 
     def _declare_scale(self, values: str) -> str:
         return self.tensor(TensorInfo(f"{values}:scale", (1,), Role.SCALE, get_format("fp32")))

@@ -189,13 +189,19 @@ class LayerScope:
         return source, folded_bias
 
     def linear_parameters(
-        self, *, flattened_from: tuple[int, int, int] | None, bias: bool
+        self,
+        *,
+        flattened_from: tuple[int, int, int] | None,
+        bias: bool,
+        tied_to: str | None = None,
     ) -> tuple[WeightSource, str | None]:
-        """Return the weight, and the tensor of the bias if there is one."""
+        """Return the weight, or that of another layer, and the tensor of the bias if any."""
+        is_tied, source = tied_to is not None, f"{tied_to or self.name}.weight"
         weight = f"{self.name}.weight"
         order: Attributes = () if flattened_from is None else (("flattened_from", flattened_from),)
         own = self.vector_parameter("bias", Preparation.COPY, ("bias",)) if bias else None
-        return WeightSource(weight, Preparation.LINEAR_WEIGHT, (weight,), order), own
+        kind = Preparation.LINEAR_WEIGHT
+        return WeightSource(weight, kind, (source,), order, is_tied=is_tied), own
 
     def linear_map(
         self,
@@ -223,15 +229,13 @@ class LayerScope:
         a = self.builder.store(
             self.inputs[0], rule.operands.activation, scaled=rule.scaled, layer=self.name
         )
-        b = self.builder.weight(
-            weight, weight_shape, rule.operands.weight, scaled=rule.scaled, layer=self.name
-        )
+        b, view_b = self._weight(weight, weight_shape)
         is_bare = bias is None and not rule.scaled
         needs_storing = is_bare and not self.continues and rule.output != storage
         current = self._gemm(
             a,
             b,
-            (view, MatrixView(weight_shape, *weight_shape), out_view),
+            (view, view_b, out_view),
             suffix="" if is_bare and not needs_storing else ":sum",
         )
         if a.scale is not None and b.scale is not None:
@@ -244,6 +248,17 @@ class LayerScope:
                 "store", (current,), output_format=storage, attributes=store_attributes(storage)
             )
         return current
+
+    def _weight(
+        self, weight: WeightSource, shape: tuple[int, int, int]
+    ) -> tuple[StoredOperand, MatrixView]:
+        """Return a weight of shape (groups, k, n) as an operand, and how it is seen."""
+        fmt, scaled, (_, k, n) = self.rule.operands.weight, self.rule.scaled, shape
+        if weight.is_tied and self.builder.training:
+            table = self.builder.store(weight.sources[0], fmt, scaled=scaled, layer=self.name)
+            return table, MatrixView((n, k), 1, k, n, transposed=True)
+        operand = self.builder.weight(weight, shape, fmt, scaled=scaled, layer=self.name)
+        return operand, MatrixView(shape, *shape)
 
     def _gemm(
         self,

@@ -135,6 +135,14 @@ class Layer(StrictModel, ABC):
             return None
         return "computes with numbers and is given tokens; an embedding turns them into numbers"
 
+    def tied_layer(self) -> str | None:
+        """Return the name of the layer whose ``weight`` this one uses; None here.
+
+        A layer that can be tied, and one that it can be tied to, say the shape of that
+        weight in their property ``table``.
+        """
+        return None
+
     def parameters(self, inputs: Sequence[Shape]) -> tuple[ParameterSpec, ...]:
         """Return what the layer learns; empty here."""
         del inputs

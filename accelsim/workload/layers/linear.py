@@ -39,6 +39,9 @@ class Linear(Layer):
     flattened_from: tuple[Extent, Extent, Extent] | None = None
     """(channels, height, width) of the map that PyTorch flattened to make the weight's columns;
     null where they are in the order of the input."""
+    tied_to: str | None = None
+    """Name of an embedding before it whose table (out_features, in_features) is the weight; null
+    where the weight is the layer's own."""
 
     @model_validator(mode="after")
     def _check_flattened(self) -> Self:
@@ -48,7 +51,18 @@ class Linear(Layer):
                 f"flattened_from = {list(shape)} holds {math.prod(shape)} features, "
                 f"not in_features = {self.in_features}"
             )
+        if shape is not None and self.tied_to is not None:
+            raise ValueError("a tied weight is no flattened map; leave flattened_from out")
         return self
+
+    def tied_layer(self) -> str | None:
+        """Return the embedding whose table is the weight."""
+        return self.tied_to
+
+    @property
+    def table(self) -> Shape:
+        """Shape of a table that can be the weight."""
+        return (self.out_features, self.in_features)
 
     def output_shape(self, inputs: Sequence[Shape]) -> Shape:
         """Return the input's shape with its last extent replaced."""
@@ -65,8 +79,12 @@ class Linear(Layer):
         return (*shape[:-1], self.out_features)
 
     def parameters(self, inputs: Sequence[Shape]) -> tuple[ParameterSpec, ...]:
-        """Return ``weight`` (out, in) and, if any, ``bias`` (out)."""
+        """Return ``weight`` (out, in) unless it is tied and, if any, ``bias`` (out)."""
         del inputs
+        bias = ParameterSpec("bias", (self.out_features,), Role.PARAMETER, Initial.ZERO)
+        biases = (bias,) if self.bias else ()
+        if self.tied_to is not None:
+            return biases
         weight = ParameterSpec(
             "weight",
             (self.out_features, self.in_features),
@@ -74,9 +92,7 @@ class Linear(Layer):
             Initial.HE_NORMAL,
             fan_in=self.in_features,
         )
-        if not self.bias:
-            return (weight,)
-        return (weight, ParameterSpec("bias", (self.out_features,), Role.PARAMETER, Initial.ZERO))
+        return (weight, *biases)
 
     def macs(self, inputs: Sequence[Shape]) -> int:
         """Return rows x in_features x out_features."""
@@ -87,7 +103,9 @@ class Linear(Layer):
         out_shape = (scope.batch, *scope.output_shape)
         rows = math.prod(out_shape[:-1])
         in_shape = (scope.batch, *scope.input_shapes[0])
-        weight, bias = scope.linear_parameters(flattened_from=self.flattened_from, bias=self.bias)
+        weight, bias = scope.linear_parameters(
+            flattened_from=self.flattened_from, bias=self.bias, tied_to=self.tied_to
+        )
         return scope.linear_map(
             MatrixView(in_shape, 1, rows, self.in_features),
             weight,
@@ -109,6 +127,7 @@ class Linear(Layer):
             windows=features,
             output=output,
             weight_shape=(1, self.in_features, self.out_features),
+            table=None if self.tied_to is None else f"{self.tied_to}.weight",
         )
         return (scope.linear_map(views, bias=self.bias),)
 

@@ -84,7 +84,7 @@ class Positions(Layer):
         """Emit the table's gradient; the input's error is the output's."""
         if self.table is PositionTable.LEARNED:
             full = f"{self.name}.weight"
-            scope.builder.gradients[full] = scope.vector(
+            gradient = scope.vector(
                 "position_gradient",
                 (scope.error,),
                 f"{full}.gradient",
@@ -94,6 +94,7 @@ class Positions(Layer):
                 compute_format=scope.recipe.vector.statistics,
                 attributes=(("offset", self.offset), ("rows", self.max_length)),
             )
+            scope.builder.add_gradient(full, gradient, layer=self.name)
         return (scope.error,)
 
     def reference(
