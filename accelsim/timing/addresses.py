@@ -4,7 +4,8 @@ Tensors of an op lie one after the other, each from a border of rows on; an op i
 timed alone, so addresses count from its own first tensor. A tile of a matrix is a
 number of runs, each as long as the tile is in the dimension that is stored fastest,
 one pitch apart; a tile that has all of that dimension is one run. Of a convolution's
-input the fastest dimension is the channels of a pixel.
+input the fastest dimension is the channels of a pixel. The right operand of a forward
+or backward product is constant, and so stored as it is loaded: a tile is one run.
 
 Left out: the jumps of a convolution's windows from image row to image row and those
 between the groups of a tile, which are taken to lie one pitch after the other.
@@ -22,7 +23,7 @@ from accelsim.schedule.passes import Range
 from accelsim.schedule.schedule import Block, Schedule
 from accelsim.schedule.traffic import BlockTraffic, Transfer
 from accelsim.schedule.working_set import packed_bytes, tile_bytes
-from accelsim.workload.ops import Gemm, Operand
+from accelsim.workload.ops import Gemm, Operand, Phase
 from accelsim.workload.views import ConvolutionView, MatrixView
 
 
@@ -125,7 +126,7 @@ class GemmAddresses:
         block, op = traffic.block, self.schedule.stored_op
         wholes = (
             (op.a, tile_layout(op.a, block.group[0], block.m, block.k, self.bases[0])),
-            (op.b, tile_layout(op.b, block.group[0], block.k, block.n, self.bases[1])),
+            (op.b, self._right(block)),
             (None, self._outputs(block, op.accumulator.outer.bits, self.bases[2])),
         )
         sizes = (traffic.a.dram_bytes, traffic.b.dram_bytes, traffic.psum_read.dram_bytes)
@@ -153,6 +154,15 @@ class GemmAddresses:
         op = self.schedule.op
         bits = max(1, 8 * whole // (op.groups * op.m * op.n))
         return _some(Access(self._outputs(block, bits, self.bases[3 if read else 4]), 0, size))
+
+    def _right(self, block: Block) -> Layout:
+        op = self.schedule.stored_op
+        if op.phase is Phase.GRADIENT:
+            return tile_layout(op.b, block.group[0], block.k, block.n, self.bases[1])
+        # Tiles in the order of k and then n: a column of tiles lies before the next.
+        before = block.group[0] * op.n * op.k + block.n[0] * op.k
+        before += block.k[0] * (block.n[1] - block.n[0])
+        return Layout(self.bases[1] + before * op.b.format.bits // 8)
 
     def _outputs(self, block: Block, bits: int, base: int) -> Layout:
         op = self.schedule.op

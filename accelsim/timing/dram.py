@@ -15,7 +15,6 @@ from fractions import Fraction
 from simpy import Environment, Event
 
 from accelsim.arch.chip import Chip
-from accelsim.arch.memory import PagePolicy
 from accelsim.timing.addresses import Access, needs_addresses
 from accelsim.timing.arbiter import Desk, Server
 from accelsim.timing.dram_channels import DramChannels, DramShape
@@ -25,8 +24,7 @@ from accelsim.timing.dram_channels import DramChannels, DramShape
 class DramRate:
     """How fast DRAM streams; `bytes_per_cycle` is None where it takes no time.
 
-    Of rows and refresh, the closed form of a stream has the refresh alone: rows open
-    while others transfer.
+    Where rows are modelled, that is the rate of an endless stream over all channels.
     """
 
     bytes_per_cycle: Fraction | None
@@ -35,12 +33,9 @@ class DramRate:
     @staticmethod
     def of(chip: Chip) -> DramRate:
         """Return the rate of a chip's DRAM, all channels together."""
-        per_cycle, dram = chip.dram_bytes_per_cycle, chip.dram
-        exact = None if per_cycle is None else Fraction(per_cycle)
-        interval = dram.refresh_interval_ns
-        if exact is not None and dram.page_policy is PagePolicy.OPEN and interval is not None:
-            exact *= 1 - Fraction(chip.cycles(dram.refresh_ns), chip.cycles(interval))
-        return DramRate(exact, dram.burst_bytes)
+        unlimited = chip.dram_bytes_per_cycle is None
+        exact = None if unlimited else DramShape.of(chip).stream_rate
+        return DramRate(exact, chip.dram.burst_bytes)
 
     def cycles(self, size: int) -> int:
         """Return the cycles in which `size` bytes pass."""

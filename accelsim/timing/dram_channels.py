@@ -92,6 +92,24 @@ class DramShape:
             refresh=chip.cycles(dram.refresh_ns),
         )
 
+    @property
+    def stream_rate(self) -> Fraction:
+        """Bytes per cycle of an endless stream over all channels.
+
+        A page passes in t cycles. Its bank must then close and open the row that is due B
+        pages later, for B banks: so a page takes max(t, (t + precharge + activate) / B).
+        Every refresh takes its own time and that of opening a row again.
+        """
+        rate = self.channels * self.channel_rate
+        if not self.pages:
+            return rate
+        page = self.page_bytes / self.channel_rate
+        apart = max(page, (page + self.precharge + self.activate) / self.banks)
+        if not self.refresh_interval:
+            return rate * page / apart
+        resting = Fraction(self.refresh + self.activate, self.refresh_interval)
+        return rate * page / apart * max(1 - resting, Fraction(1, self.refresh_interval))
+
     def pieces(self, address: int, size: int) -> Iterator[tuple[int, int, int]]:
         """Yield (channel, first byte, bytes) of a contiguous run, in the channels' own bytes.
 
@@ -101,7 +119,11 @@ class DramShape:
         >>> list(shape.pieces(32, 128))  # 32 to 63 and 128 to 159; 64 to 127
         [(0, 32, 64), (1, 0, 64)]
         """
-        for channel in range(self.channels):
+        first_unit = address // self.interleave_bytes
+        units = (address + size - 1) // self.interleave_bytes - first_unit + 1
+        for channel in sorted(
+            (first_unit + at) % self.channels for at in range(min(units, self.channels))
+        ):
             first = self._inside(channel, address)
             last = self._inside(channel, address + size)
             if last > first:
@@ -172,10 +194,10 @@ class Channel:
         ready = begin + self._shape.activate
         if bank.epoch == self._epoch(begin):
             ready += self._shape.precharge
-        use = max(ready, at)
-        if self._epoch(use) == self._epoch(begin):
+        epoch = self._epoch(max(ready, at))
+        if epoch == self._epoch(begin):
             return ready
-        return self._after_refresh(use) + self._shape.activate
+        return self._begin(epoch - 1) + self._shape.refresh + self._shape.activate
 
     def _epoch(self, cycle: int) -> int:
         """Return how many refreshes have begun by a cycle."""

@@ -78,6 +78,28 @@ def test_with_one_bank_every_row_shows() -> None:
     assert got == Service(14, opening + 4 * 64, row_cycles=opening)
 
 
+@pytest.mark.parametrize(
+    ("banks", "apart"),
+    [
+        (4, 64),  # a page passes in 64 cycles
+        (2, (64 + 60 + 90) // 2),  # a bank is busy for 214 cycles a page, and two take turns
+        (1, 64 + 60 + 90),
+    ],
+)
+def test_the_rate_of_a_stream_is_that_of_a_long_one(banks: int, apart: int) -> None:
+    shape = replace(SHAPE, banks=banks, precharge=60, activate=90)
+    ends = [served(shape, (0, 0, pages * 1024))[0].end for pages in (8, 16)]
+    assert ends[1] - ends[0] == 8 * apart
+    assert shape.stream_rate == Fraction(1024, apart)
+
+
+def test_refreshes_slow_a_stream_by_their_share() -> None:
+    """34 of every 100 cycles: over 1,000 cycles 660 cycles of transfer."""
+    ends = [served(REFRESHED, (0, 0, size * 16))[0].end for size in (6600, 13200)]
+    assert ends[1] - ends[0] == 10_000
+    assert REFRESHED.stream_rate == Fraction(16 * 66, 100)
+
+
 def test_a_refresh_stops_a_transfer_and_closes_its_row() -> None:
     """36 of 64 cycles pass from 14 to 50; 20 of refresh and 14 to open; then 28."""
     (got,) = served(REFRESHED, (0, 0, 1024))
