@@ -23,6 +23,7 @@ from accelsim.numerics import vector_ops_reductions as reductions
 from accelsim.numerics.clipping import least_turning_scale
 from accelsim.numerics.vector_ops_activations import ACTIVATIONS
 from accelsim.numerics.vector_ops_arithmetic import Arithmetic
+from accelsim.numerics.vector_ops_shapes import SHAPES
 from accelsim.numerics.vector_ops_training import TRAINING
 from accelsim.numerics.vector_ops_transformer_table import TRANSFORMER
 from accelsim.precision.recipe import ScalingMethod
@@ -140,7 +141,6 @@ def _unscale(inputs: Sequence[Array], _attributes: Attributes, arithmetic: Arith
 
 _FUNCTIONS: Mapping[str, Function] = MappingProxyType(
     {
-        "add": _bias_add,
         "avg_pool": _avg_pool,
         "batch_norm": _batch_norm,
         "bias_add": _bias_add,
@@ -153,6 +153,7 @@ _FUNCTIONS: Mapping[str, Function] = MappingProxyType(
         "store_delayed": _store,
         "unscale": _unscale,
         **ACTIVATIONS,
+        **SHAPES,
         **TRAINING,
         **TRANSFORMER,
     }

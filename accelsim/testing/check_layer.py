@@ -8,10 +8,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.formats import get_format
 from accelsim.numerics.references import total_reference
 from accelsim.precision import Recipe, get_recipe, list_recipes
 from accelsim.workload import Layer, Role, TensorInfo, Trace, prepare_parameter
 from accelsim.workload.builder import TraceBuilder
+from accelsim.workload.input_spec import TOKEN_FORMAT
 from accelsim.workload.parameters import Initial
 from accelsim.workload.scope import LayerScope
 from accelsim.workload.trace_check import check_trace
@@ -21,6 +23,8 @@ Shape = tuple[int, ...]
 
 #: Float64 sums of some thousand terms, in two different orders.
 RELATIVE_TOLERANCE = 1e-10
+#: Tokens that a layer is given which looks them up; its table has as many rows at least.
+CHECKED_TOKENS = 2
 
 
 def check_layer(
@@ -93,9 +97,7 @@ def lower_layer(
     """
     builder = TraceBuilder(recipe, batch)
     inputs = tuple(
-        builder.tensor(
-            TensorInfo(f"input{index}", (batch, *shape), Role.ACTIVATION, recipe.storage_format)
-        )
+        builder.tensor(_input_info(layer, f"input{index}", (batch, *shape), recipe))
         for index, shape in enumerate(input_shapes)
     )
     scope = LayerScope(
@@ -121,6 +123,17 @@ def lower_layer(
     )
 
 
+def reads_tokens(layer: Layer) -> bool:
+    """Return whether a layer looks tokens up instead of computing with numbers."""
+    return layer.token_problem(None) is not None
+
+
+def _input_info(layer: Layer, name: str, shape: Shape, recipe: Recipe) -> TensorInfo:
+    if reads_tokens(layer):
+        return TensorInfo(name, shape, Role.TOKEN, get_format(TOKEN_FORMAT))
+    return TensorInfo(name, shape, Role.ACTIVATION, recipe.storage_format)
+
+
 def _check_lowering(layer: Layer, input_shapes: Sequence[Shape], trace: Trace) -> None:
     """Check one trace against what the layer says about itself."""
     under = f"under the recipe {trace.recipe}, "
@@ -140,7 +153,11 @@ def _check_values(
     layer: Layer, input_shapes: Sequence[Shape], trace: Trace, rng: np.random.Generator
 ) -> None:
     """Compare the float64 execution of a trace with the layer's own definition."""
-    inputs = [rng.standard_normal((trace.batch, *shape)) for shape in input_shapes]
+    shapes = [(trace.batch, *shape) for shape in input_shapes]
+    if reads_tokens(layer):
+        inputs = [rng.integers(0, CHECKED_TOKENS, shape).astype(float) for shape in shapes]
+    else:
+        inputs = [rng.standard_normal(shape) for shape in shapes]
     parameters = _random_parameters(layer, input_shapes, rng)
     full_names = {f"{layer.name}.{name}": value for name, value in parameters.items()}
     tensors: dict[str, Float64Array] = dict(zip(trace.inputs, inputs, strict=True))

@@ -16,23 +16,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from accelsim.errors import UnsupportedError
-from accelsim.formats import NumberFormat
-from accelsim.precision.recipe import GemmRule
 from accelsim.workload.backward_scope import BackwardScope
-from accelsim.workload.builder import (
-    Attributes,
-    StoredOperand,
-    TraceBuilder,
-    store_attributes,
-)
+from accelsim.workload.builder import StoredOperand
 from accelsim.workload.heads_view import HeadsView
-from accelsim.workload.ops import Gemm, Operand, Phase, Role, TensorInfo
+from accelsim.workload.ops import Phase, Role, TensorInfo
+from accelsim.workload.products import Products, Seen
 from accelsim.workload.scope import LayerScope
 from accelsim.workload.transposed_view import transposed
-from accelsim.workload.views import MatrixView, View
-
-#: An operand and how it is seen.
-Seen = tuple[StoredOperand, View]
+from accelsim.workload.views import MatrixView
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,71 +64,10 @@ class Heads:
         return MatrixView(shape, batch * self.kv_heads, rows, self.keys)
 
 
-@dataclass(frozen=True, slots=True)
-class _Products:
-    """Emits the GEMMs of one attention."""
-
-    builder: TraceBuilder
-    layer: str
-    rule: GemmRule
-    phase: Phase
-
-    def operand(self, tensor: str, fmt: NumberFormat) -> StoredOperand:
-        """Return a tensor as a GEMM operand."""
-        return self.builder.store(
-            tensor, fmt, scaled=self.rule.scaled, layer=self.layer, phase=self.phase
-        )
-
-    def emit(self, name: str, a: Seen, b: Seen, out: View, target: NumberFormat | None) -> str:
-        """Emit ``out = a x b``, stored in `target`; None leaves it as it is finished.
-
-        Returns the tensor `name`.
-        """
-        rule, recipe = self.rule, self.builder.recipe
-        (left, view_a), (right, view_b) = a, b
-        scales = tuple(one.scale for one in (left, right) if one.scale is not None)
-        is_finished = not scales and target in (None, rule.output)
-        shape = out.shape  # type: ignore[attr-defined]
-        role = Role.ACTIVATION if self.phase is Phase.FORWARD else Role.ERROR
-        made = self.builder.tensor(
-            TensorInfo(name if is_finished else f"{name}:sum", shape, role, rule.output)
-        )
-        groups, m, n = view_extents(out)
-        self.builder.gemm(
-            Gemm(
-                name=f"{name}.gemm",
-                layer=self.layer,
-                phase=self.phase,
-                groups=groups,
-                m=m,
-                n=n,
-                k=view_extents(view_a)[2],
-                a=Operand(left.tensor, view_a, left.format),
-                b=Operand(right.tensor, view_b, right.format),
-                out=Operand(made, out, rule.output),
-                accumulator=rule.accumulator,
-            )
-        )
-        if is_finished:
-            return made
-        fmt = target or recipe.vector.compute
-        attributes: Attributes = () if scales else store_attributes(fmt)
-        return self.builder.vector(
-            f"{name}.{'unscale' if scales else 'store'}",
-            "unscale" if scales else "store",
-            (made, *scales),
-            TensorInfo(name, shape, role, fmt),
-            layer=self.layer,
-            compute_format=recipe.vector.compute,
-            phase=self.phase,
-            attributes=attributes,
-        )
-
-
 def lower_attention(scope: LayerScope, heads: Heads, *, scale: float, causal: bool) -> str:
     """Emit scores, softmax and output; return the output."""
     builder, batch, recipe = scope.builder, scope.batch, scope.recipe
-    make = _Products(builder, scope.name, scope.rule, Phase.FORWARD)
+    make = Products(builder, scope.name, scope.rule, Phase.FORWARD)
     fmt = scope.rule.operands.activation
     query, key, value = (make.operand(tensor, fmt) for tensor in scope.inputs[:3])
     keys = replace(heads.of_keys(batch, heads.features), transposed=True)
@@ -185,7 +115,7 @@ def lower_attention_backward(
             "that learns; give the mask as an input."
         )
     batch, name, storage = scope.batch, scope.name, scope.recipe.storage_format
-    make = _Products(scope.builder, name, scope.rule, Phase.BACKWARD)
+    make = Products(scope.builder, name, scope.rule, Phase.BACKWARD)
     operands = scope.rule.operands
     scores = heads.of_scores(batch)
     of_output = heads.of_queries(batch, heads.value_features)
@@ -216,16 +146,8 @@ def lower_attention_backward(
     return (query_error, key_error, value_error, *(None for _ in scope.needs[3:]))
 
 
-def view_extents(view: View) -> tuple[int, int, int]:
-    """Return (groups, rows, columns) of a view of heads or scores."""
-    if isinstance(view, HeadsView):
-        return view.extents
-    assert isinstance(view, MatrixView), "scores are seen as plain matrices"
-    return view.groups, view.rows, view.columns
-
-
 def _score_error(
-    scope: BackwardScope, make: _Products, heads: Heads, error: Seen, scale: float
+    scope: BackwardScope, make: Products, heads: Heads, error: Seen, scale: float
 ) -> StoredOperand:
     """Emit the errors of shares and scores; return the latter as a GEMM operand."""
     batch, name, recipe = scope.batch, scope.name, scope.recipe

@@ -231,7 +231,7 @@ class BackwardScope:
         scaling, fmt = self.recipe.scaling, self.recipe.update.compute
         self.builder.rate_factors[self.name] = self.vector(
             "direction_factor",
-            (self.error, values, scale),
+            (self.builder.in_memory(self.error), values, scale),
             f"{self.name}.rate_factor",
             shape=(1,),
             role=Role.SETTING,

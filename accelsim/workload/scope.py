@@ -71,6 +71,7 @@ class LayerScope:
         inputs: tuple[str, ...],
         *,
         suffix: str = "",
+        label: str = "",
         shape: tuple[int, ...] | None = None,
         compute_format: NumberFormat | None = None,
         output_format: NumberFormat | None = None,
@@ -86,6 +87,8 @@ class LayerScope:
             Tensors, in the order that the function takes them.
         suffix : str
             Says which step inside the layer the output is; empty for the layer's own.
+        label : str
+            Tells ops of one function in one layer apart.
         compute_format, output_format : NumberFormat, optional
             The recipe's vector formats where they are not given.
         attributes : tuple of (name, value)
@@ -103,7 +106,7 @@ class LayerScope:
             stays = is_chained and (bool(suffix) or self.continues)
             fmt = compute if stays else self.recipe.storage_format
         return self.builder.vector(
-            f"{self.name}.{function}",
+            f"{self.name}.{function}{label}",
             function,
             inputs,
             TensorInfo(f"{self.name}{suffix}", shape, Role.ACTIVATION, fmt),
@@ -165,6 +168,20 @@ class LayerScope:
         self.builder.parameters.append(TraceParameter(name, preparation, (), attributes))
         fmt = self.recipe.vector.compute
         return self.builder.tensor(TensorInfo(name, shape, Role.PARAMETER, fmt))
+
+    def table_parameter(self, local_name: str, shape: tuple[int, ...]) -> str:
+        """Declare a table whose rows are looked up, in the vector format; return its tensor.
+
+        In training it is the master copy itself, of which only some rows are read.
+        """
+        name = f"{self.name}.{local_name}"
+        parameter = TraceParameter(name, Preparation.COPY, (name,))
+        fmt = self.recipe.update.master if self.builder.training else self.recipe.vector.compute
+        info = TensorInfo(name, shape, Role.PARAMETER, fmt)
+        if self.builder.training:
+            return self.builder.learn(info, parameter)
+        self.builder.parameters.append(parameter)
+        return self.builder.tensor(info)
 
     def convolution_parameters(self, *, groups: int, bias: bool) -> tuple[WeightSource, str | None]:
         """Return the weight, and the tensor of the bias if there is one, batch norm folded in."""

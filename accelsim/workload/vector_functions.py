@@ -16,7 +16,6 @@ function            inputs                  outputs          result
 ``batch_norm``      x, scale, shift         y                round(round(x * scale[c]) + shift[c])
 ``relu``            x                       y                x where x > 0, NaN where x is NaN,
                                                              else +0
-``add``             a, b                    y                round(a + b)
 ``max_pool``        x                       y                largest element of each window;
                                                              padding never wins
 ``avg_pool``        x                       y                round(sum / count): the window's
@@ -55,7 +54,8 @@ Attributes, by function (all others have none):
   are each 2**-0.5 of the one before, starting with it, the first for which the cosine of
   x and the stored values is largest.
 
-Activation functions are in `accelsim.workload.activation_functions`, what transformers
+Joints of tensors and what moves elements are in `accelsim.workload.shape_functions`,
+activation functions in `accelsim.workload.activation_functions`, what transformers
 need in `accelsim.workload.transformer_functions`; what training needs
 besides is in `accelsim.workload.training_functions`.
 
@@ -68,6 +68,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from accelsim.workload.activation_functions import ACTIVATION_FUNCTIONS
+from accelsim.workload.shape_functions import SHAPE_FUNCTIONS
 from accelsim.workload.training_functions import TRAINING_FUNCTIONS
 from accelsim.workload.transformer_functions import TRANSFORMER_FUNCTIONS
 from accelsim.workload.vector_function import (
@@ -88,7 +89,6 @@ _FUNCTIONS = (
     VectorFunction("bias_add", ("x", "bias"), ("y",), (), True, per_output),
     VectorFunction("batch_norm", ("x", "scale", "shift"), ("y",), (), True, per_output),
     VectorFunction("relu", ("x",), ("y",), (), True, per_output),
-    VectorFunction("add", ("a", "b"), ("y",), (), True, per_output),
     VectorFunction("max_pool", ("x",), ("y",), _POOL, False, per_window_tap),
     VectorFunction("avg_pool", ("x",), ("y",), ("count_include_pad", "overhang", *_POOL), False,
                    per_window_tap),
@@ -108,6 +108,7 @@ VECTOR_FUNCTIONS: Mapping[str, VectorFunction] = MappingProxyType(
         for function in (
             *_FUNCTIONS,
             *ACTIVATION_FUNCTIONS,
+            *SHAPE_FUNCTIONS,
             *TRAINING_FUNCTIONS,
             *TRANSFORMER_FUNCTIONS,
         )

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from accelsim.workload.ops import Attribute, VectorOp
 from accelsim.workload.row_shapes import ROW_FUNCTIONS, row_shape_problem
+from accelsim.workload.shape_functions import JOINT_FUNCTIONS, joint_shape_problem
 
 Shape = tuple[int, ...]
 Attributes = Mapping[str, Attribute]
@@ -34,6 +35,8 @@ def shape_problem(
     inputs, outputs : sequence of tuple of int
         Shapes of the tensors, as many as the op names.
     """
+    if op.function in JOINT_FUNCTIONS:
+        return joint_shape_problem(op, inputs, outputs)
     if op.function in ROW_FUNCTIONS:
         return row_shape_problem(op, inputs, outputs)
     main = inputs[0]

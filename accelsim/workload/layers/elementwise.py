@@ -48,41 +48,6 @@ class ReLU(Layer):
         return np.maximum(inputs[0], 0.0)
 
 
-class Add(Layer):
-    """Sum of two tensors of the same shape: the joint of a residual block."""
-
-    input_count: ClassVar[int | None] = None
-    elementwise: ClassVar[bool] = True
-
-    kind: Literal["add"] = "add"
-
-    def output_shape(self, inputs: Sequence[Shape]) -> Shape:
-        """Return the common shape."""
-        if len(inputs) != 2:
-            raise ShapeError(f"it adds two inputs and is given {len(inputs)}; name both in inputs")
-        if inputs[0] != inputs[1]:
-            raise ShapeError(
-                f"its inputs have different shapes, {inputs[0]} and {inputs[1]}; a 1 x 1 "
-                "convolution with the right stride and out_channels makes them equal"
-            )
-        return inputs[0]
-
-    def lower_forward(self, scope: LayerScope) -> str:
-        """Emit one ``add``."""
-        return scope.vector("add", scope.inputs)
-
-    def lower_backward(self, scope: BackwardScope) -> tuple[str | None, ...]:
-        """Emit nothing: the error of both inputs is the output's."""
-        return (scope.error, scope.error)
-
-    def reference(
-        self, inputs: Sequence[Float64Array], parameters: Mapping[str, Float64Array]
-    ) -> Float64Array:
-        """Return a + b."""
-        del parameters
-        return inputs[0] + inputs[1]
-
-
 class BatchNorm2d(Layer):
     """Batch norm at inference: one factor and one summand per channel.
 

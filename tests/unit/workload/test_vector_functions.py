@@ -10,6 +10,7 @@ from accelsim.workload import (
     Phase,
     VectorOp,
     activation_functions,
+    shape_functions,
     training_functions,
     transformer_functions,
     vector_functions,
@@ -27,7 +28,8 @@ POOL = {
 
 
 def test_every_function_is_documented() -> None:
-    modules = (vector_functions, activation_functions, training_functions, transformer_functions)
+    modules = (vector_functions, activation_functions, shape_functions, training_functions,
+               transformer_functions)  # fmt: skip
     text = "".join(module.__doc__ or "" for module in modules)
     for name in VECTOR_FUNCTIONS:
         assert f"``{name}``" in text
@@ -70,7 +72,41 @@ def test_visits_by_hand(
     ("function", "inputs", "output", "attributes", "fits"),
     [
         ("add", [MAP, MAP], MAP, {}, True),
-        ("add", [MAP, (2, 6, 6, 1)], MAP, {}, False),
+        ("add", [MAP, (2, 6, 6, 1)], MAP, {}, True),
+        ("add", [MAP, (2, 6, 6, 2)], MAP, {}, False),
+        ("add", [(2, 1, 6, 3), (2, 6, 3)], (2, 6, 6, 3), {}, False),  # nothing to repeat to 6
+        ("multiply", [(2, 6, 1, 3), (2, 6, 1)], (2, 6, 6, 3), {}, True),
+        ("transpose", [(2, 4, 5)], (2, 5, 4), {"axes": (0, 2, 1)}, True),
+        ("transpose", [(2, 4, 5)], (2, 5, 4), {"axes": (0, 1, 1)}, False),
+        ("transpose", [(2, 4, 5)], (2, 5, 4), {"axes": "021"}, False),
+        ("concat", [(2, 4), (2, 5), (2, 1)], (2, 10), {"axis": 1}, True),
+        ("concat", [(2, 4), (3, 5)], (2, 9), {"axis": 1}, False),
+        ("concat", [(2, 4), (2, 5)], (2, 9), {"axis": 7}, False),
+        ("slice", [(2, 9)], (2, 3), {"axis": 1, "start": 1, "step": 3, "stop": 9}, True),
+        ("slice", [(2, 9)], (2, 3), {"axis": 1, "start": 1, "step": 4, "stop": 10}, False),
+        ("slice", [(2, 9)], (2, 3), {"axis": 1, "start": 1, "step": 0, "stop": 9}, False),
+        (
+            "slice_backward",
+            [(2, 3)],
+            (2, 9),
+            {"axis": 1, "extent": 9, "start": 1, "step": 3, "stop": 9},
+            True,
+        ),
+        (
+            "slice_backward",
+            [(2, 3)],
+            (2, 6),
+            {"axis": 1, "extent": 6, "start": 1, "step": 3, "stop": 9},
+            False,
+        ),
+        ("expand", [(2, 1, 3)], (2, 4, 3), {"shape": (2, 4, 3)}, True),
+        ("expand", [(2, 2, 3)], (2, 4, 3), {"shape": (2, 4, 3)}, False),
+        ("broadcast_sum", [(2, 4, 3)], (2, 1, 3), {"shape": (2, 1, 3)}, True),
+        ("broadcast_sum", [(2, 4, 3)], (2, 2, 3), {"shape": (2, 2, 3)}, False),
+        ("embedding", [(2, 4), (9, 3)], (2, 4, 3), {}, True),
+        ("embedding", [(2, 4), (9,)], (2, 4), {}, False),
+        ("embedding_backward", [(2, 4, 3), (2, 4)], (9, 3), {"rows": 9}, True),
+        ("embedding_backward", [(2, 4, 3), (2, 3)], (9, 3), {"rows": 9}, False),
         ("batch_norm", [MAP, (3,), (3,)], MAP, {}, True),
         ("batch_norm", [MAP, (3,), (1,)], MAP, {}, False),
         ("unscale", [MAP, (1,), (1,)], MAP, {}, True),
