@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from accelsim.precision import Accumulator, Recipe, get_recipe
     from accelsim.results import Comparison, RunResult
     from accelsim.workload import Workload, load_workload
+    from accelsim.workload.importers import from_onnx
 
 # Names are imported when first used, so that `import accelsim` stays light.
 _HOME = {
@@ -32,6 +33,7 @@ _HOME = {
     "RunResult": "results",
     "Workload": "workload",
     "compare": "api",
+    "from_onnx": "workload.importers",
     "get_format": "formats",
     "get_recipe": "precision",
     "load_chip": "arch",
@@ -53,6 +55,7 @@ __all__ = [
     "Workload",
     "__version__",
     "compare",
+    "from_onnx",
     "get_format",
     "get_recipe",
     "load_chip",

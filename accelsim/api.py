@@ -29,9 +29,10 @@ from accelsim.results import Comparison, Readings, RunResult, assemble, compare_
 from accelsim.schedule import Schedule, make_schedules
 from accelsim.timing import estimate, simulate
 from accelsim.workload import Trace, Workload, lower
+from accelsim.workload.importers.imported import ImportedNetwork
 from accelsim.workload.inputs import InputSources, load_inputs
 from accelsim.workload.settings import seeded_inputs
-from accelsim.workload.weights import load_weights
+from accelsim.workload.weights import Weights, load_weights
 
 #: Chips that `compare` puts side by side unless told otherwise, the baseline first.
 DEFAULT_ARCHS = ("fp16", "fp8_chunk64", "fp16_fp16acc", "bf16", "int8", "fp32")
@@ -39,10 +40,12 @@ DEFAULT_ARCHS = ("fp16", "fp8_chunk64", "fp16_fp16acc", "bf16", "int8", "fp32")
 SAMPLED_ROWS = 16
 
 Progress = Callable[[str], None]
+#: A network, its name, or its file.
+Network = Workload | ImportedNetwork | str | Path
 
 
 def run(
-    workload: Workload | str | Path,
+    workload: Network,
     *,
     arch: Chip | str | Path = "fp8_chunk64",
     recipe: Recipe | str | Path | None = None,
@@ -55,6 +58,8 @@ def run(
     seed: int = 0,
     threads: int | None = None,
     telemetry: bool = False,
+    dims: Mapping[str, int] | None = None,
+    strict: bool = False,
     overrides: Sequence[str] = (),
     on_progress: Progress | None = None,
 ) -> RunResult:
@@ -62,8 +67,8 @@ def run(
 
     Parameters
     ----------
-    workload : Workload, str or Path
-        A network, its name, or its file.
+    workload : Workload, ImportedNetwork, str or Path
+        A network, its name, or its file; an ``.onnx`` file brings its weights.
     arch : Chip, str or Path
         A chip, its name, or its file.
     recipe : Recipe, str or Path, optional
@@ -87,6 +92,9 @@ def run(
         Threads of the arithmetic; all cores where None. Never changes a bit.
     telemetry : bool
         Count what the additions of a seeded sample of each GEMM's outputs lose.
+    dims : mapping from str to int, optional
+    strict : bool
+        As for `accelsim.from_onnx`; for a file of another tool.
     overrides : sequence of str
         ``KEY=VALUE`` texts as for ``--set``; for things named or read from files.
     on_progress : callable, optional
@@ -110,13 +118,13 @@ def run(
     job = load_job(
         workload, arch, recipe, overrides,
         batch=batch, phase=phase, mode=mode, numerics=numerics, input=input, weights=weights,
-        seed=seed, threads=threads, telemetry=telemetry,
+        seed=seed, threads=threads, telemetry=telemetry, dims=dims, strict=strict,
     )  # fmt: skip
     return _run_job(job, on_progress or _silent)
 
 
 def compare(
-    workloads: Sequence[Workload | str | Path] | Workload | str | Path,
+    workloads: Sequence[Network] | Network,
     *,
     archs: Sequence[Chip | str | Path] = DEFAULT_ARCHS,
     baseline: str | None = None,
@@ -149,9 +157,10 @@ def compare(
     ConfigError
         If `baseline` is none of `archs`, or two chips have one name.
     """
-    networks = (workloads,) if isinstance(workloads, Workload | str | Path) else tuple(workloads)
+    networks = (workloads,) if isinstance(workloads, Network) else tuple(workloads)
+    known: dict[Hashable, Workload | ImportedNetwork] = {}
     jobs = [
-        load_job(network, arch, recipe, overrides, **options)
+        load_job(network, arch, recipe, overrides, known=known, **options)
         for network in networks
         for arch in archs
     ]
@@ -172,7 +181,7 @@ def compare(
 
 
 def sweep(
-    workload: str | Path,
+    workload: ImportedNetwork | str | Path,
     *,
     vary: Sequence[str],
     arch: str | Path = "fp8_chunk64",
@@ -225,7 +234,7 @@ def sweep(
     check_metrics(metrics, numerics=numerics)
     axes = [parse_axis(text) for text in vary]
     points = []
-    known: dict[Hashable, Workload] = {}
+    known: dict[Hashable, Workload | ImportedNetwork] = {}
     for texts in grid(axes):
         job = load_job(
             workload, arch, recipe, (*overrides, *texts),
@@ -267,7 +276,7 @@ def _run_job(job: Job, on_progress: Progress) -> RunResult:
     timeline = clock(trace, job.chip, schedules)
     on_progress(f"{job.workload.name} on {job.chip.name}: energy and area")
     price = price_trace(job.chip, trace, schedules, timeline, execution)
-    return assemble(
+    result = assemble(
         Readings(trace, schedules, timeline, price, execution),
         chip=job.chip,
         recipe=job.recipe,
@@ -278,6 +287,9 @@ def _run_job(job: Job, on_progress: Progress) -> RunResult:
         seed=job.seed,
         version=__version__,
     )
+    if job.imported is None:
+        return result
+    return replace(result, warnings=(*result.warnings, *job.imported.warnings()))
 
 
 @lru_cache(maxsize=4)
@@ -293,11 +305,7 @@ def _execute(
         return None, {}
     on_progress(f"{job.workload.name} on {job.chip.name}: input and weights")
     given = load_inputs(job.input, job.workload.given, batch=job.batch, seed=job.seed)
-    weights = (
-        initialize(job.workload, given.values, seed=job.seed)
-        if job.weights is None
-        else load_weights(job.weights, job.workload.parameters)
-    )
+    weights = _weights(job, given.values)
     more = seeded_inputs(trace, seed=job.seed, loss_scale=job.recipe.loss_scaling.first_factor)
     on_progress(f"{job.workload.name} on {job.chip.name}: values")
     execution = execute(
@@ -313,6 +321,15 @@ def _execute(
     if job.telemetry:
         provenance["telemetry"] = f"additions of {SAMPLED_OUTPUTS} outputs of each GEMM, by seed"
     return execution, provenance
+
+
+def _weights(job: Job, given: Mapping[str, Any]) -> Weights:
+    """Return the weights that were asked for, else those of the network's file, else seeded."""
+    if job.weights is not None:
+        return load_weights(job.weights, job.workload.parameters)
+    if job.imported_weights is not None:
+        return job.imported_weights.weights()
+    return initialize(job.workload, given, seed=job.seed)
 
 
 def _check_memory(trace: Trace) -> None:

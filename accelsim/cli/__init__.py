@@ -16,6 +16,7 @@ import click
 
 from accelsim._version import __version__
 from accelsim.cli.explore import sweep
+from accelsim.cli.importing import import_
 from accelsim.cli.run import EXIT_CONDITION, compare, run
 from accelsim.cli.show import EXIT_INPUT, check, list_, schema, show
 from accelsim.cli.study import study
@@ -76,5 +77,5 @@ def cli(traceback: bool) -> None:
     """Values, cycles, energy and area of a low-precision accelerator, from one schedule."""
 
 
-for _command in (run, compare, sweep, train, study, show, check, list_, schema):
+for _command in (run, compare, sweep, train, study, show, check, import_, list_, schema):
     cli.add_command(_command)

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from accelsim.cli.console import print_json, print_tables, progress
+from accelsim.cli.importing import import_options
 
 _VARY_HELP = "Values of one field: 32,64,128, or a range 8:64:8 or 8:512:x2."
 
@@ -33,6 +34,7 @@ _VARY_HELP = "Values of one field: 32,64,128, or a range 8:64:8 or 8:512:x2."
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Stream rows here."
 )
+@import_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def sweep(

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from accelsim.cli.console import print_json, print_run, print_tables, progress, warn
+from accelsim.cli.importing import import_options
 
 EXIT_CONDITION = 3
 
@@ -66,7 +67,7 @@ def run_options(command: Command) -> Command:
     ]
     for option in reversed(options):
         command = option(command)
-    return command
+    return import_options(command)
 
 
 @click.command()

@@ -18,6 +18,8 @@ from accelsim.errors import ConfigError
 from accelsim.explore.parameters import Override, split_overrides
 from accelsim.precision import Recipe, get_recipe
 from accelsim.workload import Workload, load_workload
+from accelsim.workload.importers import import_network, is_foreign
+from accelsim.workload.importers.imported import ImportedNetwork
 from accelsim.workload.inputs import InputSource, InputSources
 
 #: How time is found: simulated event by event, or from closed forms.
@@ -42,10 +44,18 @@ class Job:
     seed: int
     threads: int
     telemetry: bool = False
+    imported: ImportedNetwork | None = None
+    """What another tool wrote, where the network comes from there."""
+
+    @property
+    def imported_weights(self) -> ImportedNetwork | None:
+        """What another tool wrote, where the weights are to come from there too."""
+        has_weights = self.imported is not None and bool(self.imported.arrays)
+        return self.imported if has_weights and self.weights is None else None
 
 
 def load_job(
-    workload: Workload | str | Path,
+    workload: Workload | ImportedNetwork | str | Path,
     arch: Chip | str | Path,
     recipe: Recipe | str | Path | None,
     overrides: Sequence[str],
@@ -59,7 +69,9 @@ def load_job(
     seed: int = 0,
     threads: int | None = None,
     telemetry: bool = False,
-    known: dict[Hashable, Workload] | None = None,
+    dims: Mapping[str, int] | None = None,
+    strict: bool = False,
+    known: dict[Hashable, Workload | ImportedNetwork] | None = None,
 ) -> Job:
     """Load and check the inputs of a run; the parameters are those of `accelsim.run`.
 
@@ -78,8 +90,12 @@ def load_job(
         raise ConfigError(f"mode is {mode!r}; it must be {' or '.join(TIMING_MODES)}.")
     changes = split_overrides(overrides, {"arch": Chip, "recipe": Recipe, "workload": Workload})
     chip = load_named(arch, Chip, load_chip, changes["arch"])
+    network = _network(
+        workload, changes["workload"], {} if known is None else known, dims=dims, strict=strict
+    )
+    imported = network if isinstance(network, ImportedNetwork) else None
     return Job(
-        workload=_network(workload, changes["workload"], {} if known is None else known),
+        workload=network.workload if isinstance(network, ImportedNetwork) else network,
         chip=chip,
         recipe=get_recipe(chip.default_recipe if recipe is None else recipe, changes["recipe"]),
         batch=batch,
@@ -91,20 +107,32 @@ def load_job(
         seed=seed,
         threads=threads or os.cpu_count() or 1,
         telemetry=telemetry,
+        imported=imported,
     )
 
 
 def _network(
-    workload: Workload | str | Path,
+    workload: Workload | ImportedNetwork | str | Path,
     changes: Sequence[Override],
-    known: dict[Hashable, Workload],
-) -> Workload:
+    known: dict[Hashable, Workload | ImportedNetwork],
+    *,
+    dims: Mapping[str, int] | None,
+    strict: bool,
+) -> Workload | ImportedNetwork:
     """Return a network, from `known` where it was read before."""
+    if not is_foreign(workload) and (dims or strict):
+        raise ConfigError("--dim and --strict are for the file of another tool, such as .onnx.")
+    if isinstance(workload, ImportedNetwork):
+        return workload.with_overrides(changes)
     if isinstance(workload, Workload):
         return load_named(workload, Workload, load_workload, changes)
     key = (workload, tuple(changes))
     if key not in known:
-        known[key] = load_named(workload, Workload, load_workload, changes)
+        known[key] = (
+            import_network(workload, dims=dims, strict=strict).with_overrides(changes)
+            if is_foreign(workload)
+            else load_named(workload, Workload, load_workload, changes)
+        )
     return known[key]
 
 
@@ -137,6 +165,8 @@ def input_hashes(job: Job) -> dict[str, str]:
         data = _contents(source)
         if data is not None:
             hashes[name] = _sha256(data)
+    if job.imported_weights is not None and job.numerics != "off":
+        hashes["weights"] = job.imported_weights.digest()
     return hashes
 
 

@@ -19,6 +19,7 @@ from accelsim.registry import dataflows
 from accelsim.schedule.support import check_vector_functions
 from accelsim.training.datasets import describe_data_sets
 from accelsim.workload import Workload, load_workload
+from accelsim.workload.importers import is_foreign
 
 #: Kinds of file by name: their model, and a key that no other kind has.
 FILE_KINDS: Mapping[str, tuple[type[BaseModel], str]] = {
@@ -53,7 +54,7 @@ def check_file(path: str | Path) -> str:
 
     The kind is told by the keys of the file: ``mac_array`` for a chip, ``layers``
     for a network, ``operands`` for a recipe, ``rows`` for a cost table; a file that
-    says ``base:`` is of its base's kind.
+    says ``base:`` is of its base's kind. A file of another tool is a network.
 
     Raises
     ------
@@ -65,6 +66,9 @@ def check_file(path: str | Path) -> str:
     path = Path(path)
     if not path.is_file():
         raise DataError(f"{path}: no such file.")
+    if is_foreign(path):
+        load_workload(path)
+        return "workload"
     kind = _kind_of(path)
     _LOADERS[kind](path)
     return kind

@@ -12,13 +12,13 @@ from pydantic import Field, GetPydanticSchema, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
 from accelsim.config import StrictModel, load_model
-from accelsim.errors import ConfigError, UnknownNameError
+from accelsim.errors import UnknownNameError
 from accelsim.files import resource_path
 from accelsim.registry import Registry
 from accelsim.workload.graph import INPUT, Graph, LayerError, resolve_graph
 from accelsim.workload.input_spec import InputSpec
-from accelsim.workload.layers import Layer
-from accelsim.workload.layers.base import LAYER_NAME
+from accelsim.workload.layers import Embedding, Layer
+from accelsim.workload.layers.base import LAYER_NAME, MAX_EXTENT
 from accelsim.workload.parameters import ParameterSpec
 
 
@@ -106,6 +106,9 @@ class Workload(StrictModel):
     """Layers whose outputs are results; empty means the last layer."""
     fold_batch_norm: bool = False
     """Fold batch norm into the convolution before it, for inference."""
+    cached: int = Field(default=0, ge=0, le=MAX_EXTENT)
+    """Tokens that a decoder has read before: it then reads one more, with the keys and values of
+    these as inputs, as `accelsim.workload.decoding` says. 0 reads its whole input at once."""
 
     def __hash__(self) -> int:
         """Return a hash of what equal networks share."""
@@ -125,6 +128,7 @@ class Workload(StrictModel):
         except LayerError as error:
             raise _located(("layers", error.index, *error.place), str(error)) from error
         self._check_readers(graph)
+        self._check_ties(graph)
         known = {node.name for node in graph.nodes}
         for index, name in enumerate(self.outputs):
             if name not in known:
@@ -145,6 +149,22 @@ class Workload(StrictModel):
                     raise _located(
                         ("layers", node.index), f"{node.layer.kind} {node.name!r} {problem}."
                     )
+
+    def _check_ties(self, graph: Graph) -> None:
+        """Refuse a weight that is to be that of a layer which has none of its shape."""
+        tables: dict[str, tuple[int, ...]] = {}
+        for node in graph.nodes:
+            wanted, owner = getattr(node.layer, "table", None), node.layer.tied_layer()
+            if owner is None:
+                if isinstance(node.layer, Embedding):
+                    tables[node.name] = node.layer.table
+            elif tables.get(owner) != wanted:
+                fitting = ", ".join(name for name, shape in tables.items() if shape == wanted)
+                raise _located(
+                    ("layers", node.index, "tied_to"),
+                    f"{node.name!r} needs the table {wanted} of an embedding before it, and "
+                    f"{owner!r} is none. Such tables: {fitting or 'none'}.",
+                )
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy with some fields changed, unchecked; its graph is made anew."""
@@ -198,12 +218,13 @@ class Workload(StrictModel):
 
 
 def load_workload(name: str | Path, overrides: Sequence[tuple[str, str]] = ()) -> Workload:
-    """Load a network that ships with accelsim, a YAML file, or a SCALE-Sim topology.
+    """Load a network that ships with accelsim, a YAML file, or one of another tool.
 
     Parameters
     ----------
     name : str or Path
-        A name such as ``resnet50``, or a path; ``.csv`` is a topology.
+        A name such as ``resnet50``, or a path; ``.onnx`` is a model whose shapes are all
+        known, ``.csv`` a topology of SCALE-Sim.
     overrides : sequence of (key, text)
         Values to put in last, such as ``("fold_batch_norm", "true")``.
 
@@ -214,12 +235,14 @@ def load_workload(name: str | Path, overrides: Sequence[tuple[str, str]] = ()) -
     ConfigError
         With every problem and its place in the file.
     """
-    path = Path(name)
-    if path.suffix.lower() == ".csv":
-        if overrides:
-            raise ConfigError("A topology file has no fields that could be overridden.")
-        from accelsim.workload.importers.scalesim import load_topology
+    from accelsim.workload.importers import import_network, is_foreign
 
-        return load_topology(path)
+    if is_foreign(name):
+        return import_network(name).with_overrides(overrides).workload
     path = resource_path("workloads", str(name))
-    return load_model(path, Workload, overrides=overrides, flag="--set workload.")
+    workload = load_model(path, Workload, overrides=overrides, flag="--set workload.")
+    if not workload.cached:
+        return workload
+    from accelsim.workload.decoding import decode_step
+
+    return decode_step(workload, workload.cached)

@@ -71,6 +71,28 @@ def load_weights(path: str | Path, parameters: Mapping[str, ParameterSpec]) -> W
         raise DataError(f"{path} is no weight file: its name must end in .npz or .safetensors.")
     arrays = read_npz(path) if suffix == ".npz" else read_safetensors(path)
     arrays = {name: x for name, x in arrays.items() if not name.endswith(IGNORED_SUFFIXES)}
+    return checked_weights(arrays, parameters, str(path))
+
+
+def checked_weights(
+    arrays: Mapping[str, NDArray[Any]], parameters: Mapping[str, ParameterSpec], file: str
+) -> Weights:
+    """Return the parameters of a network if they are whole.
+
+    Parameters
+    ----------
+    arrays : mapping from str to float array
+        By full name, in PyTorch's layout.
+    parameters : mapping from str to ParameterSpec
+        `Workload.parameters`.
+    file : str
+        Where they come from.
+
+    Raises
+    ------
+    DataError
+        As in `load_weights`.
+    """
     problems = [
         *_name_problems(set(arrays), parameters),
         *_value_problems(arrays, parameters),
@@ -80,9 +102,9 @@ def load_weights(path: str | Path, parameters: Mapping[str, ParameterSpec]) -> W
         if len(problems) > MAX_LISTED:
             shown.append(f"... and {len(problems) - MAX_LISTED} more.")
         raise DataError(
-            f"{path} does not fit the network ({len(problems)} problems):\n  " + "\n  ".join(shown)
+            f"{file} does not fit the network ({len(problems)} problems):\n  " + "\n  ".join(shown)
         )
-    return Weights(arrays, f"weights from {path.name}", trained=True)
+    return Weights(arrays, f"weights from {Path(file).name}", trained=True)
 
 
 def _name_problems(given: set[str], parameters: Mapping[str, ParameterSpec]) -> list[str]:

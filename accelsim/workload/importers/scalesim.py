@@ -15,13 +15,13 @@ arXiv:1811.02883, and the topology files of version 3.
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from accelsim.errors import ConfigError, Problem
 from accelsim.workload.graph import INPUT
+from accelsim.workload.importers.names import unique_name
 from accelsim.workload.input_spec import InputSpec
 from accelsim.workload.layers import Constant, Conv2d, Layer, Linear, Shape
 from accelsim.workload.network import Workload
@@ -68,7 +68,8 @@ def load_topology(path: str | Path) -> Workload:
     if len(rows) < 2:
         raise ConfigError(Problem("The topology has no layers.", file=str(file)))
     header, *body = rows
-    names = _unique_names([row.name for row in body])
+    taken: set[str] = set()
+    names = [unique_name(row.name, taken, fallback=f"layer{i}") for i, row in enumerate(body)]
     columns = _columns(header, file)
     problems: list[Problem] = []
     rows_read = [_numbers(row, columns, file, problems) for row in body]
@@ -192,20 +193,3 @@ def _whole_windows(extent: int, kernel: int, stride: int) -> int:
     """
     windows = -(-max(extent - kernel, 0) // stride) + 1
     return kernel + (windows - 1) * stride
-
-
-def _unique_names(names: Sequence[str]) -> list[str]:
-    """Return names that a network accepts, each once."""
-    taken: set[str] = set()
-    unique = []
-    for index, name in enumerate(names):
-        clean = re.sub(r"[^A-Za-z0-9_./-]", "_", name)[:150] or f"layer{index}"
-        if not (clean[0].isalpha() or clean[0] == "_"):
-            clean = f"_{clean}"
-        candidate, repeat = clean, 1
-        while candidate in taken:
-            repeat += 1
-            candidate = f"{clean}_{repeat}"
-        taken.add(candidate)
-        unique.append(candidate)
-    return unique

@@ -1,0 +1,95 @@
+"""``accelsim import``, and the options of every command that reads a file of another tool."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from accelsim.cli.console import print_json
+
+Command = Callable[..., Any]
+
+
+def parse_dims(
+    _context: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]
+) -> dict[str, int]:
+    """Return the extents that ``--dim NAME=N`` options give."""
+    dims: dict[str, int] = {}
+    for text in texts:
+        name, sign, extent = text.rpartition("=")
+        if not (sign and name and extent.isascii() and extent.isdecimal() and len(extent) < 10):
+            raise click.BadParameter(f"{text!r} is not NAME=N, such as sequence=128.")
+        dims[name] = int(extent)
+    return dims
+
+
+def import_options(command: Command) -> Command:
+    """Add the options of an import."""
+    options = [
+        click.option(
+            "--dim",
+            "dims",
+            multiple=True,
+            metavar="NAME=N",
+            callback=parse_dims,
+            help="Extent of a symbolic dimension of an .onnx model.",
+        ),
+        click.option(
+            "--strict", is_flag=True, help="Refuse a model with a part that is not modelled."
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="NET.yaml",
+    help="Network to write; its weights go beside it, as .safetensors.",
+)  # fmt: skip
+@import_options
+@click.option("--force", is_flag=True, help="Overwrite the files.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("-q", "--quiet", is_flag=True, help="No warnings.")
+def import_(
+    file: Path, output: Path, dims: dict[str, int], strict: bool, force: bool, as_json: bool,
+    quiet: bool,
+) -> None:  # fmt: skip
+    """Turn FILE (.onnx, or SCALE-Sim's .csv) into a network of accelsim's own."""
+    from accelsim.workload.importers import import_network
+    from accelsim.workload.importers.saving import prepare_files, save_network
+
+    prepare_files(output, force=force)
+    network = import_network(file, dims=dims, strict=strict)
+    written = save_network(network, output)
+    if not quiet:
+        for text in network.warnings():
+            click.echo(f"warning: {text}", err=True)
+    workload = network.workload
+    if as_json:
+        print_json(
+            {
+                "schema": "accelsim.import/1",
+                "files": [str(path) for path in written],
+                "layers": len(workload.layers),
+                "macs": workload.macs(),
+                "parameters": workload.parameter_count,
+                "not_modelled": [
+                    {"op": left.op, "node": left.node, "reason": left.reason}
+                    for left in network.not_modelled
+                ],
+            }
+        )
+        return
+    click.echo(
+        f"{output}: {len(workload.layers):,} layers, {workload.macs():,} MACs,"
+        f" {workload.parameter_count:,} parameters"
+    )
+    if len(written) > 1:
+        click.echo(f"weights: {written[1]}")
+        click.echo(f"run it: accelsim run {output} --weights {written[1]}")

@@ -1,0 +1,225 @@
+"""The walk over a graph: every node becomes layers, a constant, or a line of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import cast
+
+import numpy as np
+from pydantic import ValidationError
+
+from accelsim.errors import ConfigError, Problem
+from accelsim.workload.graph import INPUT
+from accelsim.workload.importers.imported import ImportedNetwork, NotModelled
+from accelsim.workload.importers.onnx.context import Context, Value
+from accelsim.workload.importers.onnx.draft import CannotModelError, first_problem
+from accelsim.workload.importers.onnx.folding import FOLDS, MAX_FOLDED_ELEMENTS, fold
+from accelsim.workload.importers.onnx.inputs import declare_inputs
+from accelsim.workload.importers.onnx.layout import (
+    Axes,
+    Tensor,
+    arranged,
+    natural_axes,
+    tensor_of,
+)
+from accelsim.workload.importers.onnx.model import OnnxModel, OnnxNode, Shape
+from accelsim.workload.importers.onnx.operators import Operator
+from accelsim.workload.importers.onnx.ops_arithmetic import ARITHMETIC_OPERATORS
+from accelsim.workload.importers.onnx.ops_functions import FUNCTION_OPERATORS
+from accelsim.workload.importers.onnx.ops_maps import MAP_OPERATORS
+from accelsim.workload.importers.onnx.ops_products import PRODUCT_OPERATORS
+from accelsim.workload.importers.onnx.ops_shapes import SHAPE_OPERATORS
+from accelsim.workload.importers.onnx.patterns import simplified
+from accelsim.workload.importers.onnx.reader import read_model
+from accelsim.workload.network import Workload
+
+#: What stands for each operator.
+OPERATORS: Mapping[str, Operator] = MappingProxyType(
+    {
+        **ARITHMETIC_OPERATORS,
+        **FUNCTION_OPERATORS,
+        **MAP_OPERATORS,
+        **PRODUCT_OPERATORS,
+        **SHAPE_OPERATORS,
+    }
+)
+
+
+def load_onnx(
+    path: str | Path, *, dims: Mapping[str, int] | None = None, strict: bool = False
+) -> ImportedNetwork:
+    """Read an ONNX model as a network with its weights.
+
+    Parameters
+    ----------
+    path : str or Path
+        An ``.onnx`` file. Tensors that it keeps in other files must be in its folder.
+    dims : mapping from str to int, optional
+        Extents of symbolic dimensions by name, or by ``INPUT.AXIS``. A first axis
+        without an extent is the batch and needs none.
+    strict : bool
+        Refuse a model with a node that no layer stands for.
+
+    Returns
+    -------
+    ImportedNetwork
+        A node that no layer stands for passes its input on if that has the right shape;
+        else a constant takes its place. Maps and outputs that are maps have their
+        channels last.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing, corrupt or refused by ONNX's checker; an extent is
+        missing; a node that is not modelled has an output of unknown shape; or, with
+        `strict`, a node is not modelled.
+    MissingExtraError
+        If the onnx package is not installed.
+    """
+    file = Path(path)
+    model = simplified(read_model(file, dims or {}))
+    context = Context(model)
+    declare_inputs(context, model)
+    missing = [
+        left for node in model.nodes if (left := _convert(context, node, model, file)) is not None
+    ]
+    if missing and strict:
+        raise ConfigError(
+            Problem(f"{left.op} is not modelled: {left.reason}.", f"node {left.node}", str(file))
+            for left in missing
+        )
+    workload = _workload(context, model, file)
+    return ImportedNetwork(
+        workload=workload,
+        arrays={name: context.draft.arrays[name] for name in workload.parameters},
+        file=file.name,
+        node_count=len(model.nodes),
+        not_modelled=tuple(missing),
+        notes=model.notes,
+    )
+
+
+def _convert(context: Context, node: OnnxNode, model: OnnxModel, file: Path) -> NotModelled | None:
+    """Give every output of a node a value; return what is not modelled."""
+    left = None
+    try:
+        made = _outputs(context, node)
+    except CannotModelError as error:
+        left = NotModelled(node.op, node.name, str(error))
+        made = _stand_ins(context, node, model, left, file)
+    for name, value in zip(node.outputs, made, strict=False):
+        if not name:
+            continue
+        known = model.inferred.get(name)
+        if known is not None and value.shape != known:
+            text = f"{node.op} makes the shape {list(value.shape)}, but {list(known)} is declared."
+            raise ConfigError(Problem(text, f"node {node.name}", str(file)))
+        context.values[name] = value
+    for name in node.inputs:
+        context.left[name] -= 1
+        if context.left[name] <= 0 and not isinstance(context.values.get(name), Tensor):
+            context.values.pop(name, None)
+    return left
+
+
+def _outputs(context: Context, node: OnnxNode) -> tuple[Value, ...]:
+    """Return the outputs of a node that is modelled."""
+    given = [context.values.get(name, np.empty(0)) for name in node.inputs]
+    if node.op in FOLDS and not any(isinstance(value, Tensor) for value in given):
+        for index, name in enumerate(node.inputs):
+            if name:
+                context.value(node, index)
+        made = fold(node, cast("list[np.ndarray]", given), context.opset)
+        context.count_folded(made)
+        return made
+    if node.op not in OPERATORS:
+        raise CannotModelError("no layer does this")
+    result = OPERATORS[node.op](context, node)
+    return result if isinstance(result, tuple) else (result,)
+
+
+def _stand_ins(
+    context: Context, node: OnnxNode, model: OnnxModel, left: NotModelled, file: Path
+) -> tuple[Tensor, ...]:
+    """Return what takes the place of a node's outputs: an input of that shape, or a constant."""
+    tensors = [
+        value for name in node.inputs if isinstance(value := context.values.get(name), Tensor)
+    ]
+    made = []
+    for output in node.outputs:
+        shape = model.inferred.get(output)
+        if not output:
+            made.append(Tensor("", (), ()))
+            continue
+        if shape is None:
+            text = (
+                f"{left.op} is not modelled ({left.reason}), and ONNX does not know the shape of"
+                " its output, so nothing after it has one."
+            )
+            raise ConfigError(Problem(text, f"node {node.name}", str(file)))
+        same = [tensor for tensor in tensors if tensor.shape == shape]
+        made.append(same[0] if same else _placeholder(context, node, shape, file))
+    return tuple(made)
+
+
+def _placeholder(context: Context, node: OnnxNode, shape: Shape, file: Path) -> Tensor:
+    """Add a constant of zeros."""
+    axes = natural_axes(Tensor("", shape, ()))
+    extents = tuple(1 if axis is None else shape[axis] for axis in axes)
+    zeros = np.broadcast_to(np.zeros((), np.float32), extents)
+    try:
+        if zeros.size > MAX_FOLDED_ELEMENTS:
+            raise CannotModelError("it is too large")
+        name = context.draft.add(
+            "constant", (), node.name, parameters={"value": zeros}, shape=extents
+        )
+    except CannotModelError as error:
+        text = f"{node.op} is not modelled, and nothing can take its place: {error}."
+        raise ConfigError(Problem(text, f"node {node.name}", str(file))) from error
+    return tensor_of(context.draft, name, axes, len(shape))
+
+
+def _workload(context: Context, model: OnnxModel, file: Path) -> Workload:
+    """Return the network of a finished draft."""
+    draft = context.draft
+    try:
+        outputs = tuple(dict.fromkeys(_result(context, name) for name in model.outputs))
+        kept = tuple(dict.fromkeys((*outputs, *draft.unread())))
+        draft.keep(kept)
+        if not draft.layers or not draft.inputs:
+            raise CannotModelError("it computes nothing from its inputs")
+        single = list(draft.inputs) == [INPUT]
+        return Workload.model_validate(
+            {
+                "name": file.stem[:200] or "onnx",
+                "description": f"Imported from {file.name}.",
+                "source": f"ONNX graph {model.name!r} of {model.producer or 'an unnamed exporter'}",
+                **({"input": draft.inputs[INPUT]} if single else {"inputs": draft.inputs}),
+                "layers": tuple(draft.layers.values()),
+                "outputs": () if kept == (list(draft.layers)[-1],) else kept,
+            }
+        )
+    except CannotModelError as error:
+        raise ConfigError(Problem(f"It makes no network: {error}.", file=str(file))) from error
+    except ValidationError as error:
+        raise ConfigError(Problem(first_problem(error), file=str(file))) from error
+
+
+def _result(context: Context, name: str) -> str:
+    """Return the layer of a result: a map channels last, anything else in ONNX's order."""
+    value = context.values.get(name)
+    if value is None:
+        raise CannotModelError(f"its output {name!r} has no value")
+    if not isinstance(value, Tensor):
+        value = context.constant_layer(value, name)
+    natural = natural_axes(value)
+    is_map = len(value.shape) in (3, 4) and value.axes[-1] == 1 and value.mixed is None
+    if is_map:
+        rest = tuple(axis for axis in natural if axis != 1)
+        natural = cast(Axes, (*rest, 1))
+    layer = arranged(context.draft, value, natural).layer
+    if layer in context.draft.inputs:
+        raise CannotModelError(f"its output {name!r} is what it is given")
+    return layer

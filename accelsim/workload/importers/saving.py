@@ -1,0 +1,75 @@
+"""An imported network as files of accelsim's own: YAML, and the weights beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from accelsim.config import dump_yaml
+from accelsim.errors import OutputError
+from accelsim.files import atomic_write
+from accelsim.workload.importers.imported import ImportedNetwork
+
+_SUFFIXES = (".yaml", ".yml")
+
+
+def prepare_files(path: Path, *, force: bool) -> None:
+    """Make sure that a network can be written to `path` before any work is done.
+
+    Raises
+    ------
+    OutputError
+        If the name does not end in ``.yaml``, the folder is missing, or a file is
+        there and `force` is not given.
+    """
+    if path.suffix.lower() not in _SUFFIXES:
+        raise OutputError(f"{path} is no name for a network; it must end in .yaml.")
+    if not path.parent.is_dir():
+        raise OutputError(f"There is no folder {path.parent}. Make it, or name another one.")
+    for file in (path, weights_path(path)):
+        if file.exists() and not (force and file.is_file()):
+            raise OutputError(f"{file} exists. Use --force to overwrite it, or another name.")
+
+
+def weights_path(path: Path) -> Path:
+    """Return the name of the weight file beside a network's file."""
+    return path.with_suffix(".safetensors")
+
+
+def save_network(network: ImportedNetwork, path: Path) -> tuple[Path, ...]:
+    """Write a network as YAML and its weights, if it has any, as safetensors.
+
+    Each file is written whole or not at all, the network last.
+
+    Parameters
+    ----------
+    network : ImportedNetwork
+        What to write.
+    path : Path
+        Of the YAML file.
+
+    Returns
+    -------
+    tuple of Path
+        What was written.
+
+    Raises
+    ------
+    OutputError
+        If a file cannot be written.
+    DataError
+        If the weights are not finite.
+    """
+    from safetensors.numpy import save
+
+    written: list[Path] = []
+    if network.arrays:
+        arrays = {
+            name: np.ascontiguousarray(array) for name, array in network.weights().arrays.items()
+        }
+        atomic_write(weights_path(path), save(arrays))
+        written.append(weights_path(path))
+    document = network.workload.model_dump(mode="json", exclude_defaults=True)
+    atomic_write(path, dump_yaml(document))
+    return (path, *written)
