@@ -22,6 +22,7 @@ from accelsim.schedule.traffic import (
     op_groups,
     place_tensors,
     stored_outputs,
+    tensors_read,
 )
 from accelsim.workload.ops import Gemm, Op, TensorInfo, VectorOp
 
@@ -113,6 +114,7 @@ def _vector_reads(
     chip: Chip,
 ) -> OpTraffic:
     names = [name for name in dict.fromkeys(op.inputs) if name not in made]
+    tensors = tensors_read(op, tensors)
     loaded = group_transfer(names, tensors, places=places, cores=chip.cores)
     size = sum(tensors[name].stored_bytes for name in names)
     # Loaded into the scratchpad where it was not there, then read by the vector unit.

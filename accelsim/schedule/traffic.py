@@ -21,13 +21,14 @@ transfers. Values never enter.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from accelsim.arch.chip import Chip
 from accelsim.schedule.schedule import Block, Schedule
 from accelsim.schedule.working_set import packed_bytes, tile_bytes, working_set
 from accelsim.workload.ops import Gemm, Op, Role, TensorInfo, VectorOp
+from accelsim.workload.vector_functions import VECTOR_FUNCTIONS
 
 
 class Place(StrEnum):
@@ -235,6 +236,20 @@ def block_traffic(schedule: Schedule, *, places: Mapping[str, Place]) -> Iterato
                 psum_write=_psum(op, block, not block.last_k, after, several=several)
                 + _to_tree(schedule, block),
             )
+
+
+def tensors_read(op: Op, tensors: Mapping[str, TensorInfo]) -> Mapping[str, TensorInfo]:
+    """Return what an op reads of its tensors: of a table that it gathers from, some rows.
+
+    As many as it makes, or all of them where that is less: two equal rows are read twice
+    unless the table is no larger.
+    """
+    if not isinstance(op, VectorOp) or not VECTOR_FUNCTIONS[op.function].gathers:
+        return tensors
+    table = tensors[op.inputs[1]]
+    rows = tensors[op.outputs[0]].elements // table.shape[-1]
+    read = replace(table, shape=(min(rows, table.shape[0]), table.shape[-1]))
+    return {**tensors, table.name: read}
 
 
 def group_transfer(

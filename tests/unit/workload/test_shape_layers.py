@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from accelsim.arch import load_chip
+from accelsim.cost.traffic import trace_traffic
 from accelsim.errors import ShapeError
 from accelsim.formats import get_format
 from accelsim.numerics.executor import execute
@@ -17,6 +19,7 @@ from accelsim.numerics.vector_ops_arithmetic import Arithmetic
 from accelsim.numerics.vector_ops_shapes import broadcast_sum, embedding_backward
 from accelsim.precision import get_recipe, list_recipes
 from accelsim.testing.check_layer import lower_layer
+from accelsim.timing import simulate
 from accelsim.workload import (
     Add,
     Concat,
@@ -292,3 +295,21 @@ def test_every_recipe_makes_a_valid_trace(name: str, recipe: str) -> None:
         assert check_trace(trace) is None
     if name == "embedding":
         assert trace.tensors["ids"].format.name == "int32"
+
+
+def test_a_lookup_reads_the_rows_that_it_gives() -> None:
+    # 3 tokens of 2 features in fp32: 24 bytes of the table, whether it has 5 rows or 5,000;
+    # a table of 2 rows is read whole, 16 bytes.
+    chip, moved, cycles = load_chip("fp32"), {}, {}
+    for rows in (2, 5, 5000):
+        given = {"inputs": {"ids": {"shape": (3,), "kind": "tokens", "vocabulary": rows}}}
+        embedding = {"kind": "embedding", "vocabulary": rows, "features": 2, "inputs": ["ids"]}
+        trace = lower(build(given, [embedding]), get_recipe("fp32"))
+        traffic = trace_traffic(
+            trace.ops, trace.tensors, outputs=trace.outputs, chip=chip, schedules={}
+        )
+        moved[rows] = traffic["l0.embedding"].dram_read_bytes
+        cycles[rows] = simulate(trace, chip, {}).cycles
+    ids = 3 * 4
+    assert moved == {2: ids + 16, 5: ids + 24, 5000: ids + 24}
+    assert cycles[5] == cycles[5000]
