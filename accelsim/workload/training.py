@@ -104,7 +104,7 @@ def _learning(graph: Graph) -> dict[str, bool]:
     learns = dict.fromkeys(graph.inputs, False)
     for node in graph.nodes:
         specs = node.layer.parameters(node.input_shapes)
-        own = any(spec.learned for spec in specs)
+        own = node.layer.tied_layer() is not None or any(spec.learned for spec in specs)
         learns[node.name] = own or any(learns[name] for name in node.inputs)
     return learns
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
+from pydantic import Field
 
 from accelsim.workload.backward_scope import BackwardScope
 from accelsim.workload.layers.base import Extent, Float64Array, Layer, Shape
@@ -31,6 +32,19 @@ class Embedding(Layer):
     """Rows of the table; tokens are 0 to vocabulary - 1."""
     features: Extent
     """Numbers in a row."""
+    deviation: float = Field(default=1.0, gt=0, le=1)
+    """Standard deviation of the table where no weight file is given."""
+    tied_to: str | None = None
+    """Name of an embedding before it whose table is this one's; null where it has its own."""
+
+    @property
+    def table(self) -> Shape:
+        """Shape of the table."""
+        return (self.vocabulary, self.features)
+
+    def tied_layer(self) -> str | None:
+        """Return the embedding whose table is read."""
+        return self.tied_to
 
     def output_shape(self, inputs: Sequence[Shape]) -> Shape:
         """Return the input's shape with the features as a new last axis."""
@@ -47,36 +61,41 @@ class Embedding(Layer):
         return None
 
     def parameters(self, inputs: Sequence[Shape]) -> tuple[ParameterSpec, ...]:
-        """Return ``weight`` (vocabulary, features)."""
+        """Return ``weight`` (vocabulary, features), or nothing where it is tied."""
         del inputs
+        if self.tied_to is not None:
+            return ()
         return (
             ParameterSpec(
                 "weight",
                 (self.vocabulary, self.features),
                 Role.PARAMETER,
                 Initial.HE_NORMAL,
-                fan_in=_UNIT_VARIANCE_FAN_IN,
+                fan_in=round(_UNIT_VARIANCE_FAN_IN / self.deviation**2),
             ),
         )
 
     def lower_forward(self, scope: LayerScope) -> str:
         """Emit one ``embedding``."""
-        table = scope.table_parameter("weight", (self.vocabulary, self.features))
+        table = f"{self.tied_to}.weight"
+        if self.tied_to is None:
+            table = scope.table_parameter("weight", self.table)
         return scope.vector("embedding", (scope.inputs[0], table))
 
     def lower_backward(self, scope: BackwardScope) -> tuple[str | None, ...]:
         """Emit one ``embedding_backward``; tokens have no error."""
-        name = f"{scope.name}.weight"
-        scope.builder.gradients[name] = scope.vector(
+        gradient = scope.vector(
             "embedding_backward",
             (scope.error, scope.inputs[0]),
-            f"{name}.gradient",
+            f"{scope.name}.weight.gradient",
             shape=(self.vocabulary, self.features),
             role=Role.GRADIENT,
             phase=Phase.GRADIENT,
             compute_format=scope.recipe.vector.statistics,
             attributes=(("rows", self.vocabulary),),
         )
+        owner = f"{self.tied_to or scope.name}.weight"
+        scope.builder.add_gradient(owner, gradient, layer=scope.name)
         return (None,)
 
     def reference(
