@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from accelsim.arch.vector_unit import VectorUnit
+from accelsim.errors import UnknownNameError
 from accelsim.workload.ops import VectorOp
+from accelsim.workload.vector_functions import VECTOR_FUNCTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,13 @@ class LaneWork:
 def lane_work(ops: Sequence[VectorOp], unit: VectorUnit) -> LaneWork:
     """Return the work of vector ops, one after the other, on one unit.
 
+    A function for which the chip gives no cycles takes one for each element.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no function of that name: nobody knows what it would cost.
+
     Examples
     --------
     A function that takes 4 cycles an element, 100 elements, 64 lanes: 400 / 64,
@@ -45,5 +54,8 @@ def lane_work(ops: Sequence[VectorOp], unit: VectorUnit) -> LaneWork:
     >>> LaneWork(lane_cycles=4 * 100, lanes=64).cycles
     7
     """
+    for op in ops:
+        if op.function not in VECTOR_FUNCTIONS:
+            raise UnknownNameError("vector function", op.function, VECTOR_FUNCTIONS)
     total = sum(op.elements * unit.cycles_per_element.get(op.function, 1) for op in ops)
     return LaneWork(total, unit.lanes)

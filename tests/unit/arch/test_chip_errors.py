@@ -37,6 +37,21 @@ def problem(key: str, value: str) -> str:
         ("cost_table", "synth54", "Unknown cost table 'synth54'. Did you mean synth45?"),
         ("vector_unit.formats", "[fp16_e6m10]", "vector_unit.formats[0]: Unknown format"),
         ("vector_unit.cycles_per_element.relu", "0", "relu: Got 0, expected at least 1."),
+        ("dram", "{page_policy: open}", "page_policy: Rows take time only beside transfers"),
+        ("dram", "{channels: 2, interleave_bytes: 100}", "100 is no multiple of burst_bytes (64)"),
+        (
+            "dram",
+            "{bandwidth_gb_per_s: 1, page_policy: open, page_bytes: 100}",
+            "page_bytes: 100 is no multiple of burst_bytes (64)",
+        ),
+        (
+            "dram",
+            "{bandwidth_gb_per_s: 1, page_policy: open, refresh_ns: 8000}",
+            "refresh_ns: A refresh of 8000 ns every 7800 ns leaves no time",
+        ),
+        ("dram.page_policy", "closed", "page_policy: Got 'closed'"),
+        ("dma.queue_depth", "0", "queue_depth: Got 0, expected at least 1."),
+        ("interconnect.routing", "every_lnk", "Did you mean every_link?"),
         ("sources", "{clock_mzh: x}", "No field has this name. Did you mean clock_mhz?"),
     ],
 )
