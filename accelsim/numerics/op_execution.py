@@ -38,6 +38,8 @@ from accelsim.workload.trace import Trace
 from accelsim.workload.training_functions import UPDATE_FUNCTIONS
 
 Array = NDArray[np.floating[Any]]
+#: What a stored tensor was multiplied by: one number, or an array that broadcasts to it.
+Factor = Array | float
 #: Rows of a GEMM, as an index.
 Rows = NDArray[np.intp] | slice
 ALL_ROWS = slice(None)
@@ -65,7 +67,7 @@ class Machine:
         As the chip stores them.
     exact : dict from str to float64 array
         In the whole-network reading; empty without references.
-    factors : dict from str to float
+    factors : dict from str to number or array
         What a stored tensor is larger by than the tensor that it stands for, where
         that is not 1.
     """
@@ -77,7 +79,7 @@ class Machine:
         self._parameters = {parameter.tensor: parameter for parameter in trace.parameters}
         self.stored: dict[str, Array] = {}
         self.exact: dict[str, Array] = {}
-        self.factors: dict[str, float] = {}
+        self.factors: dict[str, Factor] = {}
 
     def run(self, op: Op, key: StreamKey) -> Record:
         """Execute one op whose operands are given, parameters, or results of earlier ops."""
@@ -116,11 +118,11 @@ class Machine:
         """Return the stored tensor, divided by its factor if it has one."""
         return _divided(self.stored[name], self.factors.get(name, 1.0))
 
-    def _put_scale(self, name: str, scale: float) -> None:
+    def _put_scale(self, name: str, scale: Factor) -> None:
         """Put a scale in: as stored, and 1 in the whole-network reading, which scales nothing."""
-        self.stored[name] = np.full(1, scale, dtype=np.float32)
+        self.stored[name] = np.asarray(scale, dtype=np.float32).reshape(-1)
         if self._options.references:
-            self.exact[name] = np.ones(1)
+            self.exact[name] = np.ones(self.stored[name].shape)
 
     def _gemm(self, op: Gemm, key: StreamKey) -> Record:
         options = self._options
@@ -146,8 +148,8 @@ class Machine:
             whole, local = _leave_accumulator(local, op, key), local[:, rows]
         self.stored[op.out.tensor] = op.out.view.scatter(whole)
         factor = self.factors.get(op.a.tensor, 1.0) * self.factors.get(op.b.tensor, 1.0)
-        if factor != 1.0:
-            self.factors[op.out.tensor] = factor
+        if np.any(factor != 1.0):
+            self.factors[op.out.tensor] = np.reshape(factor, -1)  # along the last axis
         return Record(
             op.name,
             self._events(values, values if local is None else local, op.out.format),
@@ -174,7 +176,7 @@ class Machine:
             self._put_scale(op.outputs[1], scale)
             self.factors[name] = scale
         values = store_tensor(result, fmt, rounding=op.rounding, overflow=op.overflow, key=key)
-        self.stored[name] = values
+        self.stored.update(zip(op.outputs, split_result(op, values), strict=False))
         if not self._options.references:
             return Record(op.name, self._events(values, result, fmt))
         local = local_vector_op(op, inputs, fmt)[0]
@@ -212,7 +214,7 @@ class Machine:
         return measure(values, local, fmt)
 
     def _total_error(
-        self, op: Op, values: Array, factor: float, rows: Rows = ALL_ROWS
+        self, op: Op, values: Array, factor: Factor, rows: Rows = ALL_ROWS
     ) -> ErrorFigures | None:
         """Execute the op in float64 and compare the values, or rows of a GEMM, with it."""
         if not self._options.references:
@@ -220,6 +222,8 @@ class Machine:
         results = total_op(op, [self.exact[name] for name in operand_names(op)])
         self.exact.update(zip(result_names(op), results, strict=True))
         total = op.out.view.gather(results[0])[:, rows] if isinstance(op, Gemm) else results[0]
+        if len(results) > 1 and not isinstance(op, Gemm) and splits(op):
+            total = np.stack(results)
         fmt = self._trace.tensors[result_names(op)[0]].format
         return measure(_divided(values, factor), total, fmt)
 
@@ -240,5 +244,5 @@ def _leave_accumulator(sums: Array, op: Gemm, key: StreamKey) -> Array:
     )
 
 
-def _divided(values: Array, factor: float) -> Array:
-    return values if factor == 1.0 else np.asarray(values, dtype=np.float64) / factor
+def _divided(values: Array, factor: Factor) -> Array:
+    return values if np.all(factor == 1.0) else np.asarray(values, dtype=np.float64) / factor

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from accelsim.errors import DataError
 from accelsim.formats import NumberFormat, Overflow, Rounding
 from accelsim.formats.random_bits import Site, StreamKey, random_bits
-from accelsim.numerics.vector_ops import largest_finite
 from accelsim.numerics.vector_ops_arithmetic import is_binary32
 from accelsim.precision.scaling import amax_scale
+from accelsim.precision.threshold import clipping_threshold
 from accelsim.workload.ops import Role, TensorInfo
 from accelsim.workload.parameters import TraceParameter
 
@@ -51,28 +51,45 @@ def load_input(x: Array, info: TensorInfo) -> Array:
     )
 
 
-def load_parameter(x: Array, info: TensorInfo, parameter: TraceParameter) -> tuple[Array, float]:
-    """Return a parameter as it is stored, and the scale that it was multiplied by.
+def load_parameter(x: Array, info: TensorInfo, parameter: TraceParameter) -> tuple[Array, Array]:
+    """Return a parameter as it is stored, and the scales that it was multiplied by.
 
     What a GEMM multiplies saturates, as activations do in their store; the rest
     follows the overflow rule of its format. Both are rounded once, to nearest even.
-    The scale is 1 where the parameter has none.
+    The scales have a shape that broadcasts to the parameter's: one element, (groups, 1, n)
+    for one per channel; 1 where the parameter has none.
     """
     _check_shape(x, info)
-    scale = 1.0
+    scale: Array = np.ones(1)
     if parameter.scale is not None:
-        scale = amax_scale(
-            largest_finite(x),
-            info.format.max_finite,
-            power_of_two=parameter.power_of_two,
-            margin=parameter.margin,
-        )
+        scale = _scales(x, info.format, parameter)
         x = np.asarray(x, dtype=np.float64) * scale
     overflow = Overflow.SATURATE if info.role is Role.WEIGHT else None
     stored = store_tensor(
         x, info.format, rounding=Rounding.NEAREST_EVEN, overflow=overflow, key=StreamKey()
     )
     return stored, scale
+
+
+def _scales(x: Array, fmt: NumberFormat, parameter: TraceParameter) -> Array:
+    """Return the scale of a weight, or of each of its columns."""
+
+    def scale(part: Array) -> float:
+        largest = clipping_threshold(
+            part,
+            fmt,
+            parameter.threshold,
+            percentile=parameter.percentile,
+            power_of_two=parameter.power_of_two,
+            margin=parameter.margin,
+        )
+        return amax_scale(
+            largest, fmt.max_finite, power_of_two=parameter.power_of_two, margin=parameter.margin
+        )
+
+    if not parameter.per_channel:
+        return np.array([scale(x)])
+    return np.array([[[scale(column) for column in group.T]] for group in x])
 
 
 def _check_shape(x: Array, info: TensorInfo) -> None:

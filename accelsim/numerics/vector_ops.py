@@ -59,22 +59,21 @@ def unscale(x: Array, scale_a: Array, scale_b: Array, arithmetic: Arithmetic) ->
     ----------
     x : array
         Members of a format of at most 24 significant bits.
-    scale_a, scale_b : array of one element
+    scale_a, scale_b : array of one element, or of one for each of the last axis of `x`
         Positive FP32 numbers; their product is exact in float64.
     """
-    divisor = float(scale_a.reshape(())) * float(scale_b.reshape(()))
+    divisor = scale_a.astype(np.float64) * scale_b.astype(np.float64)
     numerator = np.asarray(x, dtype=np.float64)
     with np.errstate(all="ignore"):
         quotient: Array = numerator / divisor
     if arithmetic.format is None:
         return quotient
-    is_power_of_two = math.frexp(divisor)[0] == 0.5  # then the quotient is exact
-    if not is_power_of_two:
+    if np.any(np.frexp(divisor)[0] != 0.5):  # else the quotient is exact
         quotient = _quotient_to_odd(quotient, numerator, divisor)
     return arithmetic.enter(quotient)
 
 
-def _quotient_to_odd(quotient: Array, numerator: Array, divisor: float) -> Array:
+def _quotient_to_odd(quotient: Array, numerator: Array, divisor: Array) -> Array:
     """Return the quotient rounded to odd, so that rounding it once more is correct.
 
     An inexact float64 quotient with an even last bit moves to its neighbour on the

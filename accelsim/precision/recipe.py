@@ -16,6 +16,7 @@ from accelsim.config import StrictModel
 from accelsim.formats import NumberFormat, Overflow, Rounding
 from accelsim.precision.accumulator import Accumulator
 from accelsim.precision.format_ref import ArithmeticFormatRef, FormatRef
+from accelsim.precision.threshold import Threshold
 
 
 class OperandFormats(StrictModel):
@@ -89,6 +90,9 @@ class AmaxSource(StrEnum):
     CURRENT = "current"
     #: Of the same tensor in earlier training steps; inference has none and uses its own.
     DELAYED = "delayed"
+    #: Of calibration samples, in inference: a constant; where there were none, and in
+    #: training, of the tensor itself.
+    CALIBRATED = "calibrated"
 
 
 class ErrorClipping(StrEnum):
@@ -110,7 +114,14 @@ class TensorScaling(StrictModel):
     margin: int = Field(default=0, ge=-32, le=32)
     """Powers of two to stay below the top of the format's range."""
     amax: AmaxSource = AmaxSource.CURRENT
-    """Which largest magnitude counts, in training."""
+    """Which magnitude counts for activations and errors."""
+    threshold: Threshold = Threshold.AMAX
+    """Which magnitude of weights, and of activations in calibration, goes to the top of the
+    format's range."""
+    percentile: float = Field(default=99.99, gt=0, le=100)
+    """Per cent of the magnitudes that do not saturate, where `threshold` is percentile."""
+    weights_per_channel: bool = False
+    """A weight has a scale for each output channel, in inference."""
     history: int = Field(default=16, ge=1, le=4096)
     """Training steps that `delayed` remembers; their largest magnitude counts."""
     error_clipping: ErrorClipping = ErrorClipping.NONE

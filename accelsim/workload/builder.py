@@ -135,6 +135,11 @@ class TraceBuilder:
         self.ops.append(op)
         self._write_back = op.out.tensor
 
+    def ride(self, op: VectorOp) -> None:
+        """Append a vector op that works on what is being written back, whatever its shape."""
+        self.ops.append(op)
+        self._write_back = op.outputs[0]
+
     def is_written_back(self, name: str) -> bool:
         """Return whether a tensor is what the array or a fused op is writing."""
         return self.in_memory(name) == self._write_back
@@ -236,8 +241,10 @@ class TraceBuilder:
             ))  # fmt: skip
             return self.store(source.tensor, fmt, scaled=scaled, layer=layer)
         name = self.tensor(TensorInfo(source.tensor, shape, Role.WEIGHT, fmt))
-        scale = self._declare_scale(name) if scaled else None
         scaling = self.recipe.scaling
+        per_channel = scaled and scaling.weights_per_channel
+        scales = shape[0] * shape[2] if per_channel else 1
+        scale = self._declare_scale(name, scales) if scaled else None
         self.parameters.append(
             TraceParameter(
                 name,
@@ -247,6 +254,9 @@ class TraceBuilder:
                 scale=scale,
                 power_of_two=scaling.power_of_two,
                 margin=scaling.margin,
+                threshold=scaling.threshold,
+                percentile=scaling.percentile,
+                per_channel=per_channel,
             )
         )
         return StoredOperand(name, fmt, scale)
@@ -273,8 +283,8 @@ class TraceBuilder:
             )  # fmt: skip
         self.gradients[parameter] = gradient
 
-    def _declare_scale(self, values: str) -> str:
-        return self.tensor(TensorInfo(f"{values}:scale", (1,), Role.SCALE, get_format("fp32")))
+    def _declare_scale(self, values: str, count: int = 1) -> str:
+        return self.tensor(TensorInfo(f"{values}:scale", (count,), Role.SCALE, get_format("fp32")))
 
     def _append_store(self, name: str, stored: StoredOperand, *, layer: str, phase: Phase) -> None:
         """Append the op, or the two ops, that make a stored operand."""
@@ -287,9 +297,9 @@ class TraceBuilder:
             attributes = self._scaling_attributes(self.tensors[name].role)
             looks_first = True
         remembers = stored.scale is not None and self.remembers_amax
-        if remembers:
-            history = self._declare_history(stored.tensor)
-            length = self.recipe.scaling.history
+        if remembers or (stored.scale is not None and self.is_calibrated):
+            length = self.recipe.scaling.history if remembers else 1
+            history = self._declare_history(stored.tensor, length)
             function, inputs, looks_first = "store_delayed", (name, history), False
             attributes = (("history", length), *attributes[:2])
         fused = not looks_first and self.is_written_back(name)
@@ -310,6 +320,11 @@ class TraceBuilder:
         return self.training and self.recipe.scaling.amax is AmaxSource.DELAYED
 
     @property
+    def is_calibrated(self) -> bool:
+        """Whether the scales of activations are constants, found in calibration."""
+        return not self.training and self.recipe.scaling.amax is AmaxSource.CALIBRATED
+
+    @property
     def clips_errors(self) -> bool:
         """Whether errors are clipped where that changes their direction least."""
         return self.training and self.recipe.scaling.error_clipping is ErrorClipping.DIRECTION
@@ -323,9 +338,9 @@ class TraceBuilder:
             ("scaling", SCALED_BY_DIRECTION if clips else scaling.method.value),
         )
 
-    def _declare_history(self, values: str) -> str:
+    def _declare_history(self, values: str, length: int) -> str:
         """Declare the magnitudes that a tensor had in earlier steps; none before the first."""
-        shape = (self.recipe.scaling.history,)
+        shape = (length,)
         name = f"{values}.amax_history"
         self.parameters.append(TraceParameter(name, Preparation.ZEROS, (), (("shape", shape),)))
         return self.tensor(TensorInfo(name, shape, Role.STATE, get_format("fp32")))

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import DataError
+from accelsim.precision.threshold import Threshold
 from accelsim.workload.ops import Attribute, Role
 
 Float64Array = NDArray[np.float64]
@@ -88,6 +89,11 @@ class Preparation(StrEnum):
     #: (weight): (out, in) becomes (1, in, out); with ``flattened_from`` (channels, height,
     #: width) the rows go from that order to (height, width, channels).
     LINEAR_WEIGHT = "linear_weight"
+    #: (weight): (gates x units, in) becomes (1, in, (unit, gate)), for gates ``start`` to
+    #: ``stop`` of ``gates``.
+    GATED_WEIGHT = "gated_weight"
+    #: (bias, ...): the sum of (gates x units), as (unit, gate), for the same gates.
+    GATED_BIAS = "gated_bias"
     #: (gamma, var): factor.
     BATCH_NORM_SCALE = "batch_norm_scale"
     #: (gamma, beta, mean, var): beta - mean * factor.
@@ -111,9 +117,14 @@ class TraceParameter:
     attributes : tuple of (name, value)
         ``batch``, ``groups``, ``eps``, ``shape`` or ``flattened_from``, as the preparation needs.
     scale : str or None
-        Name of the one-element tensor that receives the scale of a scaled tensor.
+        Name of the tensor that receives the scale of a scaled tensor: of one element, or
+        with `per_channel` of one for each column of (groups, k, n), group by group.
     power_of_two, margin
         As in `accelsim.precision.scaling.amax_scale`; meaningful with `scale` only.
+    threshold, percentile
+        As in `accelsim.precision.threshold.clipping_threshold`; with `scale` only.
+    per_channel : bool
+        Every column of (groups, k, n) has a scale of its own.
     """
 
     tensor: str
@@ -123,6 +134,9 @@ class TraceParameter:
     scale: str | None = None
     power_of_two: bool = True
     margin: int = 0
+    threshold: Threshold = Threshold.AMAX
+    percentile: float = 100.0
+    per_channel: bool = False
 
     def attribute(self, name: str) -> Any:
         """Return an attribute by name; KeyError if there is none of that name."""
@@ -219,6 +233,21 @@ def channels_last_columns(
     return weight.reshape(out, *flattened_from).transpose(0, 2, 3, 1).reshape(out, -1)
 
 
+def _gated_weight(parameter: TraceParameter, sources: Sequence[Float64Array]) -> Float64Array:
+    chosen = _gates(parameter, sources[0])  # (gates, units, in)
+    return chosen.transpose(2, 1, 0).reshape(1, chosen.shape[2], -1)
+
+
+def _gated_bias(parameter: TraceParameter, sources: Sequence[Float64Array]) -> Float64Array:
+    return _gates(parameter, np.sum(sources, axis=0)).T.reshape(-1)
+
+
+def _gates(parameter: TraceParameter, values: Float64Array) -> Float64Array:
+    """Split the first axis into (gates, units) and return the gates that are asked for."""
+    gates, start, stop = (int(parameter.attribute(name)) for name in ("gates", "start", "stop"))
+    return values.reshape(gates, -1, *values.shape[1:])[start:stop]
+
+
 def _batch_norm_scale(parameter: TraceParameter, sources: Sequence[Float64Array]) -> Float64Array:
     return _factor(parameter, *sources)
 
@@ -251,6 +280,8 @@ _PREPARATIONS: Mapping[
         Preparation.CONV_WEIGHT: _conv_weight,
         Preparation.FOLDED_CONV_WEIGHT: _folded_conv_weight,
         Preparation.LINEAR_WEIGHT: _linear_weight,
+        Preparation.GATED_WEIGHT: _gated_weight,
+        Preparation.GATED_BIAS: _gated_bias,
         Preparation.BATCH_NORM_SCALE: _batch_norm_scale,
         Preparation.BATCH_NORM_SHIFT: _batch_norm_shift,
         Preparation.FOLDED_BIAS: _folded_bias,

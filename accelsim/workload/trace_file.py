@@ -21,6 +21,7 @@ from accelsim.errors import ConfigError, DataError
 from accelsim.files import atomic_write
 from accelsim.formats import Overflow, Rounding
 from accelsim.precision import Accumulator, FormatRef
+from accelsim.precision.threshold import Threshold
 from accelsim.workload.error_view import ErrorView
 from accelsim.workload.heads_view import HeadsView
 from accelsim.workload.ops import Gemm, Op, Operand, Phase, Role, TensorInfo, VectorOp
@@ -164,6 +165,9 @@ class _ParameterEntry(StrictModel):
     scale: _Name | None
     power_of_two: bool
     margin: int
+    threshold: Threshold = Threshold.AMAX
+    percentile: float = 100.0
+    per_channel: bool = False
 
 
 class _TraceEntry(StrictModel):

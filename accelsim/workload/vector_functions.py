@@ -32,7 +32,8 @@ function            inputs                  outputs          result
                                                              ``scaling: amax``, x * scale in it:
                                                              the exact product, rounded once
 ``unscale``         x, scale_a, scale_b     y                round(x / (scale_a * scale_b)), product
-                                                             and quotient exact before the rounding
+                                                             and quotient exact before the rounding;
+                                                             scale_b of one element or channel-wise
 ==================  ======================  ===============  ====================================
 
 ``local_response_norm`` of x: s = ordered rounded sum of round(x * x) over the channels near

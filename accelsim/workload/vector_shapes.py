@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from accelsim.workload.ops import Attribute, VectorOp
+from accelsim.workload.recurrent_functions import RECURRENT, recurrent_shape_problem
 from accelsim.workload.row_shapes import ROW_FUNCTIONS, row_shape_problem
 from accelsim.workload.shape_functions import JOINT_FUNCTIONS, joint_shape_problem
 
@@ -37,6 +38,8 @@ def shape_problem(
     """
     if op.function in JOINT_FUNCTIONS:
         return joint_shape_problem(op, inputs, outputs)
+    if op.function in RECURRENT:
+        return recurrent_shape_problem(op, inputs, outputs)
     if op.function in ROW_FUNCTIONS:
         return row_shape_problem(op, inputs, outputs)
     main = inputs[0]
@@ -45,6 +48,8 @@ def shape_problem(
         return f"{op.function} cannot take the shape {main} with the attributes it has."
     for name, shape in zip(names[1:], inputs[1:], strict=True):
         wanted = _operand_shape(name, main, made, dict(op.attributes))
+        if name == "scale_b" and shape == main[-1:]:
+            continue  # of a weight with a scale for each output channel
         if shape != wanted:
             return f"its {name} has the shape {shape}, not {wanted}."
     if outputs[0] != made:
@@ -135,6 +140,7 @@ _OUTPUT_SHAPES: Mapping[str, Callable[[Shape, Attributes], Shape | None]] = Mapp
         "all_finite": _one_element,
         "avg_pool": _windows,
         "avg_pool_backward": _from_windows,
+        "binary_cross_entropy": _one_element,
         "channel_mean": _channels,
         "channel_sum": _channels,
         "channel_variance": _channels,
