@@ -9,9 +9,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from accelsim.arch import Chip
+from accelsim.arch import Chip, PagePolicy
 from accelsim.schedule.traffic import OpGroup, Transfer
 from accelsim.timing import OpTiming, TimingOptions, simulate_op
+from accelsim.timing.addresses import needs_addresses
+from accelsim.timing.portions import gemm_work
 from accelsim.timing.simulate import Request, run_request
 from tests.unit.timing.machines import make_chip, make_gemm, schedule_of
 
@@ -156,6 +158,48 @@ def test_more_bandwidth_is_never_slower_for_one_core(op: Any, chip: Chip, which:
     write = Transfer(2 * op.groups * op.m * op.n, 0)
     slow = simulate_op(op, chip, schedule, write=write)
     assert simulate_op(op, faster, schedule, write=write).cycles <= slow.cycles
+
+
+@settings(max_examples=60)
+@given(gemms(), chips(max_cores=1, rows=False), st.data())
+def test_rows_and_refresh_never_speed_up_one_core(op: Any, chip: Chip, data: Any) -> None:
+    rows = {
+        "page_policy": PagePolicy.OPEN,
+        "page_bytes": data.draw(st.sampled_from([16, 64, 256])),
+        "banks": data.draw(st.integers(1, 4)),
+        "refresh_interval_ns": data.draw(st.sampled_from([None, 101.0, 400.0])),
+        "refresh_ns": 30.0,
+    }
+    opened = chip.model_copy(update={"dram": chip.dram.model_copy(update=rows)})
+    plain, real = run(op, chip), run(op, opened)
+    assert real.cycles >= plain.cycles
+    assert (real.dram_read_bytes, real.dram_write_bytes) == (
+        plain.dram_read_bytes,
+        plain.dram_write_bytes,
+    )
+
+
+@settings(max_examples=60)
+@given(gemms(), chips())
+def test_every_byte_of_dram_has_an_address(op: Any, chip: Chip) -> None:
+    request = request_of(op, chip)
+    assert request.schedule is not None
+    work = gemm_work(
+        request.schedule,
+        chip,
+        fused=(),
+        places={},
+        read=request.read,
+        write=request.write,
+        limit=8,
+    )
+    for portion in (portion for one in work.values() for portion in one.portions):
+        for transfer, where in (
+            (portion.read, portion.read_from),
+            (portion.write or Transfer(), portion.write_to),
+        ):
+            found = sum(size for access in where for _, size in access.runs())
+            assert found == (transfer.dram_bytes if needs_addresses(chip) else 0)
 
 
 @settings(max_examples=80)
