@@ -58,10 +58,9 @@ def training(
     from accelsim.explore.training_study import (
         REFERENCE,
         VARIANTS,
-        Variant,
-        named_variants,
         study_training,
     )
+    from accelsim.explore.variants import Variant, named_variants
     from accelsim.report.run_folder import prepare_folder
     from accelsim.report.training_study import study_table, write_study_folder
     from accelsim.training import Schedule, TrainingSettings
@@ -69,7 +68,7 @@ def training(
     names = [REFERENCE] if own else list(VARIANTS)
     if variants:
         names = [name.strip() for name in variants.split(",")]
-    chosen = named_variants(names) | dict(Variant.parse(text) for text in own)
+    chosen = named_variants(names, VARIANTS) | dict(Variant.parse(text) for text in own)
     if output is not None:
         # Checkpoints of other settings are refused one by one.
         prepare_folder(output, force=True)

@@ -15,50 +15,21 @@ from __future__ import annotations
 
 import math
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from accelsim.errors import ConfigError, UnknownNameError
+from accelsim.errors import ConfigError
 from accelsim.explore.training import train
-from accelsim.precision import list_recipes
+from accelsim.explore.variants import Variant
 from accelsim.training import DataSet, TrainingResult, TrainingSettings, load_data
 
 STUDY_SCHEMA = "accelsim.training_study/1"
 #: The variant that the others are compared with.
 REFERENCE = "fp32"
 _CELLS = "trainings"
-#: A variant's name is a folder's, too.
-_VARIANT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
-
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """A recipe and the fields in which it differs."""
-
-    recipe: str
-    overrides: tuple[str, ...] = ()
-
-    @classmethod
-    def parse(cls, text: str) -> tuple[str, Variant]:
-        """Return name and variant from a text such as ``narrow=wang2018 recipe.KEY=VALUE``.
-
-        Raises
-        ------
-        ConfigError
-            If the text has another form.
-        """
-        name, equals, rest = text.partition("=")
-        words = rest.split()
-        if not (_VARIANT_NAME.fullmatch(name) and equals and words):
-            raise ConfigError(
-                f"{text!r} is no variant; write a name, a recipe and what differs, such as"
-                " 'short=wang2018 recipe.accumulator.chunk_size=8'."
-            )
-        return name, cls(words[0], tuple(words[1:]))
 
 
 #: What the study trains with, by name; the order is that of the table.
@@ -84,21 +55,6 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
         ),
     }
 )
-
-
-def named_variants(names: Sequence[str]) -> dict[str, Variant]:
-    """Return variants by name; a recipe's name stands for the recipe as it is.
-
-    Raises
-    ------
-    UnknownNameError
-        For a name that neither `VARIANTS` nor the recipes have.
-    """
-    known = {name: Variant(name) for name in list_recipes()} | dict(VARIANTS)
-    for name in names:
-        if name not in known:
-            raise UnknownNameError("variant", name, known)
-    return {name: known[name] for name in names}
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +160,7 @@ def study_training(
 
     Raises
     ------
-    UnknownNameError, ConfigError, DataError
+    ConfigError, UnknownNameError, DataError
         If an input is wrong.
     """
     if seeds < 1 or jobs < 1:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from accelsim.errors import ConfigError, UnknownNameError
-from accelsim.explore.training_study import VARIANTS, Variant, named_variants, study_training
+from accelsim.explore.training_study import VARIANTS, study_training
+from accelsim.explore.variants import Variant, named_variants
 from accelsim.training import TrainingSettings
 
 NETWORK = """\
@@ -23,13 +24,13 @@ SETTINGS = TrainingSettings(batch=32, train_samples=64, test_samples=32, seed=5)
 
 
 def test_a_recipe_is_a_variant_of_itself_and_an_ablation_has_its_own_name() -> None:
-    assert named_variants(["s2fp8", "chunk_1"]) == {
+    assert named_variants(["s2fp8", "chunk_1"], VARIANTS) == {
         "s2fp8": Variant("s2fp8"),
         "chunk_1": Variant("wang2018", ("recipe.accumulator.chunk_size=1",)),
     }
-    assert list(named_variants(tuple(VARIANTS))) == list(VARIANTS)
+    assert list(named_variants(tuple(VARIANTS), VARIANTS)) == list(VARIANTS)
     with pytest.raises(UnknownNameError, match="chunk_1"):
-        named_variants(["chunk1"])
+        named_variants(["chunk1"], VARIANTS)
 
 
 def test_a_variant_is_read_from_a_text() -> None:
