@@ -32,7 +32,12 @@ from accelsim.numerics.references import as_float64, local_vector_op, reference_
 from accelsim.numerics.storage import load_input, load_parameter, store_tensor
 from accelsim.numerics.update_ops import compute_update
 from accelsim.numerics.vector_ops_arithmetic import Arithmetic
-from accelsim.numerics.vector_ops_dispatch import compute_vector_op, store_scale
+from accelsim.numerics.vector_ops_dispatch import (
+    compute_vector_op,
+    makes_parts,
+    parts_of,
+    store_scale,
+)
 from accelsim.workload.ops import Gemm, Op, VectorOp
 from accelsim.workload.trace import Trace
 from accelsim.workload.training_functions import UPDATE_FUNCTIONS
@@ -176,7 +181,7 @@ class Machine:
             self._put_scale(op.outputs[1], scale)
             self.factors[name] = scale
         values = store_tensor(result, fmt, rounding=op.rounding, overflow=op.overflow, key=key)
-        self.stored.update(zip(op.outputs, split_result(op, values), strict=False))
+        self.stored.update(zip(op.outputs, parts_of(op, values), strict=False))
         if not self._options.references:
             return Record(op.name, self._events(values, result, fmt))
         local = local_vector_op(op, inputs, fmt)[0]
@@ -221,9 +226,10 @@ class Machine:
             return None
         results = total_op(op, [self.exact[name] for name in operand_names(op)])
         self.exact.update(zip(result_names(op), results, strict=True))
-        total = op.out.view.gather(results[0])[:, rows] if isinstance(op, Gemm) else results[0]
-        if len(results) > 1 and not isinstance(op, Gemm) and splits(op):
-            total = np.stack(results)
+        if isinstance(op, Gemm):
+            total = op.out.view.gather(results[0])[:, rows]
+        else:
+            total = np.stack(results) if makes_parts(op) else results[0]
         fmt = self._trace.tensors[result_names(op)[0]].format
         return measure(_divided(values, factor), total, fmt)
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from accelsim.formats import NumberFormat
 from accelsim.numerics.lifetimes import as_seen, last_uses, operand_names, result_names
 from accelsim.numerics.vector_ops_arithmetic import Arithmetic
-from accelsim.numerics.vector_ops_dispatch import compute_vector_op, store_scale
+from accelsim.numerics.vector_ops_dispatch import compute_vector_op, parts_of, store_scale
 from accelsim.workload.ops import Gemm, Op, VectorOp
 from accelsim.workload.trace import Trace
 
@@ -64,7 +64,8 @@ def total_op(op: Op, inputs: Sequence[Array]) -> tuple[Array, ...]:
     if isinstance(op, Gemm):
         product = reference_gemm(op.a.view.gather(inputs[0]), op.b.view.gather(inputs[1]))
         return (op.out.view.scatter(product),)
-    return (compute_vector_op(op, as_seen(op, inputs), EXACT), np.ones(1))[: len(op.outputs)]
+    result = compute_vector_op(op, as_seen(op, inputs), EXACT)
+    return (*parts_of(op, result), np.ones(1))[: len(op.outputs)]
 
 
 def total_reference(

@@ -23,6 +23,7 @@ from accelsim.numerics import vector_ops_reductions as reductions
 from accelsim.numerics.clipping import least_turning_scale
 from accelsim.numerics.vector_ops_activations import ACTIVATIONS
 from accelsim.numerics.vector_ops_arithmetic import Arithmetic
+from accelsim.numerics.vector_ops_recurrent import RECURRENT_STEPS
 from accelsim.numerics.vector_ops_shapes import SHAPES
 from accelsim.numerics.vector_ops_training import TRAINING
 from accelsim.numerics.vector_ops_transformer_table import TRANSFORMER
@@ -30,6 +31,7 @@ from accelsim.precision.recipe import ScalingMethod
 from accelsim.precision.scaling import amax_scale
 from accelsim.workload.ops import Attribute, VectorOp
 from accelsim.workload.vector_function import SCALED_BY_DIRECTION
+from accelsim.workload.vector_functions import VECTOR_FUNCTIONS
 
 Array = NDArray[np.floating[Any]]
 Attributes = Mapping[str, Attribute]
@@ -60,6 +62,16 @@ def compute_vector_op(op: VectorOp, inputs: Sequence[Array], arithmetic: Arithme
     if function is None:
         raise UnknownNameError("vector function", op.function, _FUNCTIONS)
     return function(inputs, dict(op.attributes), arithmetic)
+
+
+def makes_parts(op: VectorOp) -> bool:
+    """Return whether an op's outputs are the parts of one result, along its first axis."""
+    return VECTOR_FUNCTIONS[op.function].splits
+
+
+def parts_of(op: VectorOp, result: Array) -> tuple[Array, ...]:
+    """Return the tensors that the result of `compute_vector_op` stands for."""
+    return tuple(result) if makes_parts(op) else (result,)
 
 
 def store_scale(op: VectorOp, inputs: Sequence[Array], fmt: NumberFormat) -> float | None:
@@ -154,6 +166,7 @@ _FUNCTIONS: Mapping[str, Function] = MappingProxyType(
         "unscale": _unscale,
         **ACTIVATIONS,
         **SHAPES,
+        **RECURRENT_STEPS,
         **TRAINING,
         **TRANSFORMER,
     }

@@ -6,6 +6,8 @@ from accelsim.workload.input_spec import InputKind, InputSpec
 from accelsim.workload.layers import (
     ELU,
     GELU,
+    GRU,
+    LSTM,
     Activation,
     Add,
     Attention,
@@ -64,6 +66,8 @@ from accelsim.workload.views import ConvolutionView, MatrixView, View
 __all__ = [
     "ELU",
     "GELU",
+    "GRU",
+    "LSTM",
     "VECTOR_FUNCTIONS",
     "Activation",
     "Add",

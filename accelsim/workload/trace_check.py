@@ -142,7 +142,7 @@ def _vector_problem(trace: Trace, op: VectorOp) -> str | None:
         return f"{op.function!r} is no vector function."
     if len(op.inputs) != len(function.inputs) and not (function.is_variadic and op.inputs):
         return f"{op.function} takes {len(function.inputs)} tensors, not {len(op.inputs)}."
-    if not 1 <= len(op.outputs) <= len(function.outputs):
+    if not 1 <= len(op.outputs) <= len(function.outputs) and not function.splits:
         return f"{op.function} makes up to {len(function.outputs)} tensors."
     problem = _attribute_problem(op, function)
     if problem:

@@ -40,6 +40,8 @@ class VectorFunction:
         vector unit.
     is_variadic : bool
         The function takes one input or more of the kind that `inputs` names.
+    splits : bool
+        The function makes a tensor for every index of the second axis of its input.
     gathers : bool
         Of its second input it reads as many elements as it makes, not all.
     """
@@ -51,6 +53,7 @@ class VectorFunction:
     elementwise: bool
     visits: Callable[[Shape, Shape, Mapping[str, Attribute]], int]
     is_variadic: bool = False
+    splits: bool = False
     gathers: bool = False
 
 

@@ -57,7 +57,8 @@ Attributes, by function (all others have none):
 
 Joints of tensors and what moves elements are in `accelsim.workload.shape_functions`,
 activation functions in `accelsim.workload.activation_functions`, what transformers
-need in `accelsim.workload.transformer_functions`; what training needs
+need in `accelsim.workload.transformer_functions`, what recurrent layers need in
+`accelsim.workload.recurrent_functions`; what training needs
 besides is in `accelsim.workload.training_functions`.
 
 `softmax` at an all -infinity row, and `global_avg_pool` of no elements, are NaN.
@@ -69,6 +70,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from accelsim.workload.activation_functions import ACTIVATION_FUNCTIONS
+from accelsim.workload.recurrent_functions import RECURRENT_FUNCTIONS
 from accelsim.workload.shape_functions import SHAPE_FUNCTIONS
 from accelsim.workload.training_functions import TRAINING_FUNCTIONS
 from accelsim.workload.transformer_functions import TRANSFORMER_FUNCTIONS
@@ -109,6 +111,7 @@ VECTOR_FUNCTIONS: Mapping[str, VectorFunction] = MappingProxyType(
         for function in (
             *_FUNCTIONS,
             *ACTIVATION_FUNCTIONS,
+            *RECURRENT_FUNCTIONS,
             *SHAPE_FUNCTIONS,
             *TRAINING_FUNCTIONS,
             *TRANSFORMER_FUNCTIONS,

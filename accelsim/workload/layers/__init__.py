@@ -30,6 +30,7 @@ from accelsim.workload.layers.matmul import MatMul
 from accelsim.workload.layers.output import Flatten, Softmax
 from accelsim.workload.layers.pooling import AvgPool2d, GlobalAvgPool, GlobalMaxPool, MaxPool2d
 from accelsim.workload.layers.positions import ClassToken, Positions
+from accelsim.workload.layers.recurrent import GRU, LSTM
 from accelsim.workload.layers.shapes import Concat, Reshape, Slice, Transpose
 
 #: accelsim's own layers by kind.
@@ -52,11 +53,13 @@ BUILTIN: Mapping[str, type[Layer]] = MappingProxyType(
         "gelu": GELU,
         "global_avg_pool": GlobalAvgPool,
         "global_max_pool": GlobalMaxPool,
+        "gru": GRU,
         "hard_sigmoid": HardSigmoid,
         "hard_swish": HardSwish,
         "layer_norm": LayerNorm,
         "leaky_relu": LeakyReLU,
         "linear": Linear,
+        "lstm": LSTM,
         "local_response_norm": LocalResponseNorm,
         "matmul": MatMul,
         "max_pool2d": MaxPool2d,
@@ -78,6 +81,8 @@ __all__ = [
     "BUILTIN",
     "ELU",
     "GELU",
+    "GRU",
+    "LSTM",
     "Activation",
     "Add",
     "Attention",

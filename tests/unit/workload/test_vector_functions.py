@@ -10,6 +10,7 @@ from accelsim.workload import (
     Phase,
     VectorOp,
     activation_functions,
+    recurrent_functions,
     shape_functions,
     training_functions,
     transformer_functions,
@@ -28,8 +29,14 @@ POOL = {
 
 
 def test_every_function_is_documented() -> None:
-    modules = (vector_functions, activation_functions, shape_functions, training_functions,
-               transformer_functions)  # fmt: skip
+    modules = (
+        vector_functions,
+        activation_functions,
+        recurrent_functions,
+        shape_functions,
+        training_functions,
+        transformer_functions,
+    )
     text = "".join(module.__doc__ or "" for module in modules)
     for name in VECTOR_FUNCTIONS:
         assert f"``{name}``" in text
