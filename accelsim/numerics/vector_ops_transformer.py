@@ -134,9 +134,16 @@ def scaled_softmax(
     return arithmetic.divide(powers, row_sum(powers, arithmetic))
 
 
-def position_add(x: Array, table: Array, offset: int, arithmetic: Arithmetic) -> Array:
-    """Return x (..., length, features) plus rows of a table, from `offset` on."""
-    return arithmetic.add(x, table[offset : offset + x.shape[-2]])
+def position_add(
+    x: Array, table: Array, offset: int, scale: float, arithmetic: Arithmetic
+) -> Array:
+    """Return x (..., length, features) times a number, plus rows of a table from `offset` on."""
+    return arithmetic.add(rescale(x, scale, arithmetic), table[offset : offset + x.shape[-2]])
+
+
+def rescale(x: Array, scale: float, arithmetic: Arithmetic) -> Array:
+    """Return x times a number, which is rounded to the format first."""
+    return arithmetic.multiply(x, _entered(scale, arithmetic))
 
 
 def position_gradient(error: Array, offset: int, rows: int, arithmetic: Arithmetic) -> Array:

@@ -75,6 +75,16 @@ def _softmax_backward(
     return transformer.softmax_backward(inputs[0], inputs[1], scale, arithmetic)
 
 
+def _position_add(inputs: Sequence[Array], attributes: Attributes, arithmetic: Arithmetic) -> Array:
+    x, table = inputs
+    offset, scale = int(_number(attributes, "offset")), _number(attributes, "scale")
+    return transformer.position_add(x, table, offset, scale, arithmetic)
+
+
+def _rescale(inputs: Sequence[Array], attributes: Attributes, arithmetic: Arithmetic) -> Array:
+    return transformer.rescale(inputs[0], _number(attributes, "scale"), arithmetic)
+
+
 def _rows(
     function: Callable[..., Array],
     names: tuple[str, ...],
@@ -115,9 +125,10 @@ TRANSFORMER: Mapping[str, Function] = MappingProxyType(
         "layer_norm_backward": _layer_norm_backward,
         "layer_norm_weight_gradient": _layer_norm_weight_gradient,
         "masked_softmax": _scaled_softmax,
-        "position_add": partial(_rows, transformer.position_add, ("offset",)),
+        "position_add": _position_add,
         "position_gradient": partial(_rows, transformer.position_gradient, ("offset", "rows")),
         "prepend_row": partial(_moved, transformer.prepend_row, ()),
+        "rescale": _rescale,
         "scaled_softmax": _scaled_softmax,
         "softmax_backward": _softmax_backward,
     }

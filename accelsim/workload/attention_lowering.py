@@ -73,7 +73,7 @@ def lower_attention(scope: LayerScope, heads: Heads, *, scale: float, causal: bo
     keys = replace(heads.of_keys(batch, heads.features), transposed=True)
     view = heads.of_scores(batch)
     scores = make.emit(
-        f"{scope.name}.scores",
+        f"{scope.name}:scores",
         (query, heads.of_queries(batch, heads.features)),
         (key, keys),
         view,
@@ -85,7 +85,7 @@ def lower_attention(scope: LayerScope, heads: Heads, *, scale: float, causal: bo
         f"{scope.name}.{function}",
         function,
         (scores, *mask),
-        TensorInfo(f"{scope.name}.shares", view.shape, Role.ACTIVATION, recipe.storage_format),
+        TensorInfo(f"{scope.name}:shares", view.shape, Role.ACTIVATION, recipe.storage_format),
         layer=scope.name,
         compute_format=recipe.softmax.compute,
         attributes=(("causal", causal), ("scale", scale)),
@@ -122,9 +122,9 @@ def lower_attention_backward(
     error = (make.operand(scope.error, operands.error), of_output)
     value_error = query_error = key_error = None
     if scope.needs[2]:
-        shares = make.operand(f"{name}.shares", operands.activation)
+        shares = make.operand(f"{name}:shares", operands.activation)
         value_error = make.emit(
-            f"{name}.value.error", (shares, transposed(scores)), error,
+            f"{name}:value.error", (shares, transposed(scores)), error,
             heads.of_keys(batch, heads.value_features), storage,
         )  # fmt: skip
     if scope.needs[0] or scope.needs[1]:
@@ -132,14 +132,14 @@ def lower_attention_backward(
         if scope.needs[0]:
             key = make.operand(scope.inputs[1], operands.activation)
             query_error = make.emit(
-                f"{name}.query.error", (inner, scores),
+                f"{name}:query.error", (inner, scores),
                 (key, heads.of_keys(batch, heads.features)),
                 heads.of_queries(batch, heads.features), storage,
             )  # fmt: skip
         if scope.needs[1]:
             query = make.operand(scope.inputs[0], operands.activation)
             key_error = make.emit(
-                f"{name}.key.error", (inner, transposed(scores)),
+                f"{name}:key.error", (inner, transposed(scores)),
                 (query, heads.of_queries(batch, heads.features)),
                 heads.of_keys(batch, heads.features), storage,
             )  # fmt: skip
@@ -154,11 +154,11 @@ def _score_error(
     value = make.operand(scope.inputs[2], scope.rule.operands.activation)
     values = replace(heads.of_keys(batch, heads.value_features), transposed=True)
     view = heads.of_scores(batch)
-    shares_error = make.emit(f"{name}.shares.error", error, (value, values), view, None)
+    shares_error = make.emit(f"{name}:shares.error", error, (value, values), view, None)
     scores_error = scope.vector(
         "softmax_backward",
-        (shares_error, f"{name}.shares"),
-        f"{name}.scores.error",
+        (shares_error, f"{name}:shares"),
+        f"{name}:scores.error",
         shape=view.shape,
         compute_format=recipe.softmax.compute,
         output_format=recipe.storage_format,

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pydantic import ValidationError
+
 from accelsim.errors import ConfigError
 from accelsim.workload.graph import Node
 from accelsim.workload.input_spec import InputSpec
@@ -60,14 +62,20 @@ def decode_step(workload: Workload, cached: int) -> Workload:
             inputs[f"{node.name}.past_{kind}"] = InputSpec(shape=(cached, shape[1]))
     layers = tuple(layer for node in workload.graph.nodes for layer in _with_cache(node, cached))
     caches = tuple(f"{node.name}.{kind}" for node in nodes for kind in ("key", "value"))
-    fields = dict(workload) | {
+    fields = {name: getattr(workload, name) for name in Workload.model_fields} | {
         "input": None,
         "inputs": inputs,
         "layers": layers,
         "outputs": (*workload.output_names, *caches),
         "cached": 0,
     }
-    return Workload.model_validate(fields)
+    try:
+        return Workload.model_validate(fields)
+    except ValidationError as error:
+        reason = error.errors(include_url=False)[0]["msg"]
+        raise ConfigError(
+            f"{workload.name} cannot read a token after {cached} others: {reason}"
+        ) from None
 
 
 def _is_causal(node: Node) -> bool:

@@ -36,8 +36,9 @@ function                       inputs                 result
                                                       (batch, queries or 1, keys)
 ``softmax_backward``           error, y               t = sum of round(error * y);
                                                       round(round(round(error - t) * y) * f)
-``position_add``               x, table               round(x + table[offset + i]), i the last axis
-                                                      but one
+``position_add``               x, table               round(round(x * f) + table[offset + i]), i the
+                                                      last axis but one
+``rescale``                    x                      round(x * f)
 ``position_gradient``          error                  sum over the batch, from its first sample on,
                                                       in the rows ``offset`` and following of
                                                       ``rows`` rows, +0 in the others
@@ -103,7 +104,9 @@ TRANSFORMER_FUNCTIONS = (
     VectorFunction("scaled_softmax", ("x",), ("y",), _SOFTMAX, False, softmax_passes),
     VectorFunction("masked_softmax", ("x", "mask"), ("y",), _SOFTMAX, False, _passes(4)),
     VectorFunction("softmax_backward", ("error", "y"), ("y",), ("scale",), False, _passes(2)),
-    VectorFunction("position_add", ("x", "table"), ("y",), ("offset",), False, per_output),
+    VectorFunction("position_add", ("x", "table"), ("y",), ("offset", "scale"), False,
+                   per_output),
+    VectorFunction("rescale", ("x",), ("y",), ("scale",), True, per_output),
     VectorFunction("position_gradient", ("error",), ("y",), ("offset", "rows"), False, per_input),
     VectorFunction("prepend_row", ("x", "row"), ("y",), (), False, per_output),
     VectorFunction("first_row_sum", ("error",), ("y",), (), False, _first_rows),

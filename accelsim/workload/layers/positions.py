@@ -45,6 +45,8 @@ class Positions(Layer):
     """Rows of the table."""
     table: PositionTable = PositionTable.LEARNED
     """``learned``, or ``sinusoidal`` for sines and cosines."""
+    scale: float = Field(default=1.0, gt=0)
+    """Factor of what the rows are added to, as sqrt(features) where embeddings are small."""
     offset: int = Field(default=0, ge=0, le=MAX_EXTENT)
     """Place of the first row, for a sequence that goes on."""
 
@@ -78,10 +80,11 @@ class Positions(Layer):
         else:
             table = scope.vector_parameter("weight", Preparation.COPY, ("weight",), shape=shape)
         inputs = (scope.inputs[0], table)
-        return scope.vector("position_add", inputs, attributes=(("offset", self.offset),))
+        attributes = (("offset", self.offset), ("scale", self.scale))
+        return scope.vector("position_add", inputs, attributes=attributes)
 
     def lower_backward(self, scope: BackwardScope) -> tuple[str | None, ...]:
-        """Emit the table's gradient; the input's error is the output's."""
+        """Emit the table's gradient; the input's error is the output's, times the scale."""
         if self.table is PositionTable.LEARNED:
             full = f"{self.name}.weight"
             gradient = scope.vector(
@@ -95,13 +98,16 @@ class Positions(Layer):
                 attributes=(("offset", self.offset), ("rows", self.max_length)),
             )
             scope.builder.add_gradient(full, gradient, layer=self.name)
-        return (scope.error,)
+        if self.scale == 1.0 or not scope.needs[0]:
+            return (scope.error,)
+        attributes = (("scale", self.scale),)
+        return (scope.input_error("rescale", (scope.error,), attributes=attributes),)
 
     def reference(
         self, inputs: Sequence[Float64Array], parameters: Mapping[str, Float64Array]
     ) -> Float64Array:
         """Add the rows, sines and cosines by their definition."""
-        x = inputs[0]
+        x = inputs[0] * self.scale
         places = slice(self.offset, self.offset + x.shape[1])
         if self.table is PositionTable.LEARNED:
             return x + parameters["weight"][places]

@@ -167,6 +167,6 @@ def test_rows_by_hand() -> None:
     assert transformer.append_rows(x, x[:, :1])[0].tolist() == [[0, 1], [2, 3], [0, 1]]
     assert transformer.drop_rows(x, 1).tolist() == [[[2, 3]], [[6, 7]]]
     assert transformer.first_row_sum(x, EXACT).tolist() == [4, 6]
-    assert transformer.position_add(x, table, 1, EXACT)[0].tolist() == [[10, 21], [102, 203]]
+    assert transformer.position_add(x, table, 1, 2.0, EXACT)[0].tolist() == [[10, 22], [104, 206]]
     gradient = transformer.position_gradient(x, 1, 4, EXACT)
     assert gradient.tolist() == [[0, 0], [4, 6], [8, 10], [0, 0]]

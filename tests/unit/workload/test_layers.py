@@ -114,7 +114,7 @@ CASES: list[tuple[Layer, list[tuple[int, ...]]]] = [
     (GELU(name="x"), [(3, 8)]),
     (GELU(name="x", approximate=GELUApproximation.TANH), [(3, 8)]),
     (Positions(name="x", max_length=9, offset=2), [(5, 8)]),
-    (Positions(name="x", max_length=9, table=PositionTable.SINUSOIDAL), [(5, 7)]),
+    (Positions(name="x", max_length=9, table=PositionTable.SINUSOIDAL, scale=3.0), [(5, 7)]),
     (ClassToken(name="x"), [(5, 8)]),
     (CacheAppend(name="x"), [(5, 8), (2, 8)]),
     (Attention(name="x", heads=2), [(5, 8), (5, 8), (5, 8)]),

@@ -119,7 +119,8 @@ NETWORKS: dict[str, tuple[list[int], list[dict[str, Any]]]] = {
         [
             {"name": "x", "kind": "linear", "in_features": 4, "out_features": 4},
             {"name": "c", "kind": "class_token"},
-            {"name": "p", "kind": "positions", "max_length": 4, "table": "sinusoidal"},
+            {"name": "p", "kind": "positions", "max_length": 4, "table": "sinusoidal",
+             "scale": 1.7},
             {"name": "a", "kind": "attention", "heads": 2, "scale": 0.7, "inputs": ["p", "x", "x"]},
             {"name": "g", "kind": "gelu", "approximate": "tanh"},
             {"name": "w", "kind": "softmax", "inputs": ["g"]},

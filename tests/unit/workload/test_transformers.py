@@ -1,0 +1,107 @@
+"""The transformers that ship: parameters and MACs in closed form, and as published."""
+
+from __future__ import annotations
+
+import pytest
+
+from accelsim.precision import get_recipe, list_recipes
+from accelsim.workload import load_workload, lower
+from accelsim.workload.trace_check import check_trace
+
+
+def linear(inside: int, out: int) -> int:
+    """Weights and biases of a linear layer."""
+    return inside * out + out
+
+
+def layer_parameters(features: int, filter_size: int, *, attentions: int = 1) -> int:
+    """Four projections an attention, a net of two layers, and a norm after each of them."""
+    norms = (attentions + 1) * 2 * features
+    net = linear(features, filter_size) + linear(filter_size, features)
+    return attentions * 4 * linear(features, features) + net + norms
+
+
+def layer_macs(features: int, filter_size: int, length: int) -> int:
+    """Four projections, scores and output over all pairs of rows, and the net."""
+    return length * (4 * features**2 + 2 * features * filter_size) + 2 * length**2 * features
+
+
+def test_bert_base_by_hand() -> None:
+    # transformers.BertModel: 109,482,240 with its pooler. Words, places and kinds of sentence,
+    # a norm, 12 layers, the pooler.
+    network = load_workload("bert_base")
+    tables = (30_522 + 512 + 2) * 768 + 2 * 768
+    count = tables + 12 * layer_parameters(768, 3072) + linear(768, 768)
+    assert network.parameter_count == count == 109_482_240
+    assert network.macs() == 12 * layer_macs(768, 3072, 128) + 768**2
+    longer = load_workload(
+        "bert_base",
+        [(f"inputs.{name}.shape", "[384]") for name in ("input_ids", "token_type_ids")],
+    )
+    assert longer.macs() == 12 * layer_macs(768, 3072, 384) + 768**2
+    assert longer.parameter_count == count
+
+
+def test_gpt2_by_hand() -> None:
+    # transformers.GPT2LMHeadModel: 124,439,808, the last weight being the table of words. Words
+    # and 1,024 places, 12 layers, a norm.
+    network = load_workload("gpt2")
+    count = (50_257 + 1024) * 768 + 12 * layer_parameters(768, 3072) + 2 * 768
+    assert network.parameter_count == count == 124_439_808
+    assert network.macs() == 12 * layer_macs(768, 3072, 128) + 128 * 768 * 50_257
+
+
+def test_vit_b16_by_hand() -> None:
+    # torchvision's vit_b_16: 86,567,656 parameters and 17.56 GFLOPs, which there are MACs.
+    # Patches, the class's row, 197 places, 12 layers, a norm, the classifier.
+    network = load_workload("vit_b16")
+    count = linear(16 * 16 * 3, 768) + 768 + 197 * 768 + 12 * layer_parameters(768, 3072)
+    assert network.parameter_count == count + 2 * 768 + linear(768, 1000) == 86_567_656
+    macs = 196 * (16 * 16 * 3) * 768 + 12 * layer_macs(768, 3072, 197) + 768 * 1000
+    assert network.macs() == macs
+    assert round(macs / 1e9, 2) == 17.56
+
+
+@pytest.mark.parametrize(
+    ("name", "features", "filter_size", "layers", "words", "length"),
+    [("transformer_base", 512, 2048, 6, 37_000, 64), ("transformer_tiny", 128, 512, 2, 16, 8)],
+)
+def test_encoder_and_decoder_by_hand(
+    name: str, features: int, filter_size: int, layers: int, words: int, length: int
+) -> None:
+    network = load_workload(name)
+    encoder = layers * layer_parameters(features, filter_size) + 2 * features
+    decoder = layers * layer_parameters(features, filter_size, attentions=2) + 2 * features
+    assert network.parameter_count == encoder + decoder + words * features
+    # The decoder's second attention asks the encoder's rows, as many as its own.
+    cross = length * 4 * features**2 + 2 * length**2 * features
+    macs = 2 * layer_macs(features, filter_size, length) + cross
+    assert network.macs() == layers * macs + length * features * words
+
+
+def test_transformer_base_is_as_large_as_published() -> None:
+    # PyTorch's Transformer() has 44,140,544 parameters without words; Vaswani et al., table 3,
+    # say 65 million with their 37,000.
+    network = load_workload("transformer_base")
+    assert network.parameter_count == 44_140_544 + 37_000 * 512
+    assert round(network.parameter_count / 65e6, 1) == 1.0
+
+
+def test_pytorch_counts_the_same_encoder_and_decoder() -> None:
+    torch = pytest.importorskip("torch")
+    with torch.device("meta"):
+        model = torch.nn.Transformer(batch_first=True)
+    counted = sum(one.numel() for one in model.parameters())
+    assert counted == 44_140_544
+
+
+@pytest.mark.parametrize("phase", ["inference", "training"])
+@pytest.mark.parametrize("recipe", list_recipes())
+def test_every_recipe_lowers_the_small_one(recipe: str, phase: str) -> None:
+    network = load_workload("transformer_tiny")
+    trace = lower(network, get_recipe(recipe), batch=2, phase=phase)
+    assert check_trace(trace) is None
+    if phase == "training":
+        # Forward once; backward and gradient each as often, save that nobody asks for the error
+        # of a text: every product has two of them, as all rows come from a learned table.
+        assert trace.macs == 3 * 2 * network.macs()
