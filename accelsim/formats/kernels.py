@@ -16,20 +16,24 @@ non-negative floats sort like the floats.
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from accelsim.formats.array import round_to_plan
 from accelsim.formats.base import FloatArray, RandomBits
 from accelsim.formats.plan import TINY, RoundingPlan
 from accelsim.formats.rounding import Rounding
+from accelsim.formats.selftest import RANDOM_BIT_COUNT, Loop, check_loop
 
 _FRACTION_BITS_32, _BIAS_32 = 23, 127
 _FRACTION_BITS_64, _BIAS_64 = 52, 1023
 _SIGN_64 = -(2**63)
+_NO_NOISE = np.empty(0, np.uint32)
 _TINY_PATTERN = int(np.float64(TINY).view(np.int64))
 
 
@@ -43,22 +47,52 @@ def quantize(
     """Round `x` as `plan` says; float32 out if `narrow`, else float64."""
     flat = np.ascontiguousarray(x).reshape(-1)
     out = np.empty(flat.shape, dtype=np.float32 if narrow else np.float64)
-    if narrow and plan.fits_float32_loop:
-        _nearest_float32(flat.view(np.int32), out.view(np.int32), _float32_terms(plan))
-    elif narrow and plan.cuts_float32_patterns:
-        _nearest_cut(flat.view(np.int32), out.view(np.int32), _cut_terms(plan))
-    elif random_bits is not None:
-        noise = np.ascontiguousarray(random_bits).reshape(-1)
-        _stochastic(flat, noise, 2.0**-random_bit_count, out, _terms(plan))
-    elif plan.rounding is Rounding.NEAREST_EVEN:
-        _nearest(flat, out, _terms(plan))
-    else:
-        thresholds = (plan.threshold_positive, plan.threshold_negative)
-        _threshold(flat, *thresholds, out, _terms(plan))
+    noise = _NO_NOISE if random_bits is None else np.ascontiguousarray(random_bits).reshape(-1)
+    _checked_loop(plan, flat.dtype, narrow)(flat, out, noise, 2.0**-random_bit_count)
     return out.reshape(x.shape)
 
 
 @lru_cache(maxsize=256)
+def _checked_loop(plan: RoundingPlan, dtype: np.dtype[Any], narrow: bool) -> Loop:
+    """Return the loop for a plan, once it was seen to round."""
+    loop = _loop(plan, narrow)
+
+    def twin(x: NDArray[np.float64], noise: RandomBits) -> NDArray[np.float64]:
+        bits = noise if plan.rounding is Rounding.STOCHASTIC else None
+        return round_to_plan(x, plan, bits, RANDOM_BIT_COUNT)
+
+    check_loop(loop, twin, plan, (dtype, np.dtype(np.float32 if narrow else np.float64)))
+    return loop
+
+
+def _loop(plan: RoundingPlan, narrow: bool) -> Loop:
+    """Return the loop for a plan, with its constants."""
+    if narrow and plan.fits_float32_loop:
+        return partial(_in_float32, _nearest_float32, _float32_terms(plan))
+    if narrow and plan.cuts_float32_patterns:
+        return partial(_in_float32, _nearest_cut, _cut_terms(plan))
+    terms = _terms(plan)
+    if plan.rounding is Rounding.STOCHASTIC:
+        return lambda x, out, noise, unit: _stochastic(x, noise, unit, out, terms)
+    if plan.rounding is Rounding.NEAREST_EVEN:
+        return lambda x, out, noise, unit: _nearest(x, out, terms)
+    positive, negative = plan.threshold_positive, plan.threshold_negative
+    return lambda x, out, noise, unit: _threshold(x, positive, negative, out, terms)
+
+
+def _in_float32(
+    function: Callable[..., None],
+    terms: NDArray[np.int32],
+    x: FloatArray,
+    out: FloatArray,
+    noise: RandomBits,
+    unit: float,
+) -> None:
+    """Run a loop over the bit patterns of float32 numbers; it has no use for noise."""
+    del noise, unit
+    function(x.view(np.int32), out.view(np.int32), terms)
+
+
 def _float32_terms(plan: RoundingPlan) -> NDArray[np.int32]:
     """Return the bit patterns that `_nearest_float32` needs, in its order."""
     shift = _FRACTION_BITS_32 - plan.mantissa_bits
@@ -75,14 +109,12 @@ def _float32_terms(plan: RoundingPlan) -> NDArray[np.int32]:
     )
 
 
-@lru_cache(maxsize=256)
 def _cut_terms(plan: RoundingPlan) -> NDArray[np.int32]:
     """Return the bit patterns that `_nearest_cut` needs, in its order."""
     cut = _FRACTION_BITS_32 - plan.mantissa_bits
     return np.array([_pattern_32(plan.max_finite), _pattern_32(plan.over_positive), cut], np.int32)
 
 
-@lru_cache(maxsize=256)
 def _terms(plan: RoundingPlan) -> NDArray[np.int64]:
     """Return the bit patterns of the grid and the rules as the float64 loops unpack them."""
     nowhere = math.nan if not plan.has_zero else 0.0
