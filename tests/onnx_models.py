@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 
 from accelsim.numerics.executor import execute
@@ -18,6 +17,8 @@ from accelsim.workload.importers.imported import ImportedNetwork
 
 Array = NDArray[Any]
 OPSET = 17
+#: Of the file format; every onnxruntime since 2021 reads it.
+IR_VERSION = 8
 
 
 def node(op: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: Any) -> Any:
@@ -37,7 +38,7 @@ def make_model(
     whole: Sequence[str] = (),
 ) -> Any:
     """Make a model; inputs are float32, those in `whole` int64."""
-    from onnx import TensorProto, helper, numpy_helper
+    from onnx import TensorProto, helper, numpy_helper, shape_inference
 
     graph = helper.make_graph(
         list(nodes),
@@ -50,13 +51,18 @@ def make_model(
         ],
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
         [
-            numpy_helper.from_array(np.ascontiguousarray(array), name)
+            numpy_helper.from_array(np.array(array, order="C"), name)
             for name, array in (constants or {}).items()
         ],
     )
-    return helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=min(8, 10)
+    model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=IR_VERSION
     )
+    made = shape_inference.infer_shapes(model, data_prop=True)
+    for value in made.graph.output:  # the checker wants a shape, be it of nothing known
+        if not value.type.tensor_type.HasField("shape"):
+            value.CopyFrom(helper.make_tensor_value_info(value.name, TensorProto.FLOAT, [None] * 3))
+    return made
 
 
 def save(model: Any, folder: Path, name: str = "net.onnx") -> Path:
@@ -103,6 +109,3 @@ def relative_error(ours: Array, theirs: Array) -> float:
     assert ours.size == theirs.size, (ours.shape, theirs.shape)
     difference = np.abs(ours.reshape(theirs.shape) - theirs)
     return float(np.max(difference) / max(float(np.max(np.abs(theirs))), 1e-30))
-
-
-onnx_installed = pytest.importorskip("onnx")

@@ -18,7 +18,8 @@ from accelsim.workload.importers.onnx.draft import CannotModelError, first_probl
 from accelsim.workload.importers.onnx.folding import FOLDS, MAX_FOLDED_ELEMENTS, fold
 from accelsim.workload.importers.onnx.inputs import declare_inputs
 from accelsim.workload.importers.onnx.layout import (
-    Axes,
+    MAP_AXES,
+    SERIES_AXES,
     Tensor,
     arranged,
     natural_axes,
@@ -30,6 +31,7 @@ from accelsim.workload.importers.onnx.ops_arithmetic import ARITHMETIC_OPERATORS
 from accelsim.workload.importers.onnx.ops_functions import FUNCTION_OPERATORS
 from accelsim.workload.importers.onnx.ops_maps import MAP_OPERATORS
 from accelsim.workload.importers.onnx.ops_products import PRODUCT_OPERATORS
+from accelsim.workload.importers.onnx.ops_recurrent import RECURRENT_OPERATORS
 from accelsim.workload.importers.onnx.ops_shapes import SHAPE_OPERATORS
 from accelsim.workload.importers.onnx.patterns import simplified
 from accelsim.workload.importers.onnx.reader import read_model
@@ -42,6 +44,7 @@ OPERATORS: Mapping[str, Operator] = MappingProxyType(
         **FUNCTION_OPERATORS,
         **MAP_OPERATORS,
         **PRODUCT_OPERATORS,
+        **RECURRENT_OPERATORS,
         **SHAPE_OPERATORS,
     }
 )
@@ -215,10 +218,8 @@ def _result(context: Context, name: str) -> str:
     if not isinstance(value, Tensor):
         value = context.constant_layer(value, name)
     natural = natural_axes(value)
-    is_map = len(value.shape) in (3, 4) and value.axes[-1] == 1 and value.mixed is None
-    if is_map:
-        rest = tuple(axis for axis in natural if axis != 1)
-        natural = cast(Axes, (*rest, 1))
+    if value.axes in (MAP_AXES, SERIES_AXES):
+        natural = tuple(axis for axis in value.axes if axis is not None)
     layer = arranged(context.draft, value, natural).layer
     if layer in context.draft.inputs:
         raise CannotModelError(f"its output {name!r} is what it is given")

@@ -38,9 +38,9 @@ def settle_dimensions(
 ) -> Settled:
     """Write an extent into every dimension of a graph's inputs.
 
-    The first axis of an input is its batch where its extent is not written in the
-    file, or where the input is a batch of maps: it becomes 1, because a network here
-    has its batch beside it.
+    The axis that is called a batch, else the first one, is the batch where its extent
+    is not written in the file, or where the input is a batch of maps: it becomes 1,
+    because a network here has its batch beside it.
 
     Parameters
     ----------
@@ -66,10 +66,11 @@ def settle_dimensions(
     notes: list[str] = []
     batch = 1
     has_maps = any(node.op_type in _MAP_OPS for node in graph.node)
-    for value in values:
+    batch_axes = [_batch_axis(value) for value in values]
+    for value, batch_axis in zip(values, batch_axes, strict=True):
         shape = value.type.tensor_type.shape
-        if shape.dim and not _extent(value, 0, dims):
-            known.setdefault(shape.dim[0].dim_param, 1)
+        if shape.dim and not _extent(value, batch_axis, dims):
+            known.setdefault(shape.dim[batch_axis].dim_param, 1)
         for axis, dim in enumerate(shape.dim):
             dim.dim_value = _extent(value, axis, known) or 1
         if has_maps and len(shape.dim) == 4 and shape.dim[0].dim_value > 1:
@@ -80,7 +81,8 @@ def settle_dimensions(
         _name_extents([*graph.value_info, *graph.output], known)
     else:
         _forget_shapes(graph)
-    return Settled(tuple(_graph_input(value) for value in values), batch, tuple(notes))
+    inputs = tuple(map(_graph_input, values, batch_axes))
+    return Settled(inputs, batch, tuple(notes))
 
 
 def _problems(values: Any, dims: Mapping[str, int], file: Path) -> Iterator[Problem]:
@@ -93,7 +95,7 @@ def _problems(values: Any, dims: Mapping[str, int], file: Path) -> Iterator[Prob
             continue
         for axis, dim in enumerate(value.type.tensor_type.shape.dim):
             names |= {dim.dim_param, f"{value.name}.{axis}"}
-            if axis and not _extent(value, axis, dims):
+            if axis != _batch_axis(value) and not _extent(value, axis, dims):
                 name = dim.dim_param or f"{value.name}.{axis}"
                 called = f" ({dim.dim_param})" if dim.dim_param else ""
                 text = (
@@ -109,6 +111,12 @@ def _problems(values: Any, dims: Mapping[str, int], file: Path) -> Iterator[Prob
             yield Problem(text, file=f"--dim {name}={extent}")
         elif extent < 1:
             yield Problem("An extent is at least 1.", file=f"--dim {name}={extent}")
+
+
+def _batch_axis(value: Any) -> int:
+    """Return the axis that is called a batch; the first where none is."""
+    names = [dim.dim_param.casefold() for dim in value.type.tensor_type.shape.dim]
+    return next((axis for axis, name in enumerate(names) if "batch" in name), 0)
 
 
 def _extent(value: Any, axis: int, dims: Mapping[str, int]) -> int:
@@ -134,13 +142,14 @@ def _forget_shapes(graph: Any) -> None:
     """Drop shapes that were made for another batch."""
     del graph.value_info[:]
     for value in graph.output:
-        value.type.tensor_type.ClearField("shape")
+        for dim in value.type.tensor_type.shape.dim:
+            dim.Clear()
 
 
-def _graph_input(value: Any) -> GraphInput:
+def _graph_input(value: Any, batch_axis: int) -> GraphInput:
     import onnx
 
     tensor = value.type.tensor_type
     whole = (onnx.TensorProto.INT32, onnx.TensorProto.INT64)
     shape = tuple(dim.dim_value for dim in tensor.shape.dim)
-    return GraphInput(value.name, shape, tensor.elem_type in whole)
+    return GraphInput(value.name, shape, tensor.elem_type in whole, batch_axis)

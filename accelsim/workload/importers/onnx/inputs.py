@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from accelsim.workload.graph import INPUT
 from accelsim.workload.importers.onnx.context import Context
-from accelsim.workload.importers.onnx.layout import Axes, Tensor, natural_axes
+from accelsim.workload.importers.onnx.layout import Axes, Tensor
 from accelsim.workload.importers.onnx.model import GraphInput, OnnxModel, OnnxNode, Shape
 from accelsim.workload.input_spec import InputKind, InputSpec
 
@@ -43,8 +43,9 @@ def declare_inputs(context: Context, model: OnnxModel) -> None:
 def _declared(
     context: Context, given: GraphInput, wanted: str, readers: Mapping[str, Sequence[OnnxNode]]
 ) -> Tensor:
-    tensor = Tensor("", given.shape, ())
-    axes = natural_axes(tensor)
+    rank, batch = len(given.shape), given.batch_axis
+    has_batch = rank > 0 and given.shape[batch] == 1
+    axes: Axes = tuple(axis for axis in range(rank) if axis != batch or not has_batch) or (None,)
     if len(given.shape) in (3, 4) and given.shape[0] == 1 and _is_map(given.name, readers):
         axes = (*range(2, len(given.shape)), 1)
     shape = tuple(1 if axis is None else given.shape[axis] for axis in axes)

@@ -26,6 +26,8 @@ from accelsim.workload.importers.onnx.model import Shape
 Axes = tuple[int | None, ...]
 #: Axes of a map (batch, channels, height, width) in the order of the layers here.
 MAP_AXES: Axes = (2, 3, 1)
+#: Those of a series (batch, channels, length), which is a map of height 1 here.
+SERIES_AXES: Axes = (None, 2, 1)
 
 
 @dataclass(frozen=True, slots=True)

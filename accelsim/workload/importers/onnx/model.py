@@ -48,6 +48,8 @@ class GraphInput:
     shape: Shape
     is_whole: bool
     """It holds whole numbers."""
+    batch_axis: int
+    """The axis that counts samples, if it has extent 1."""
 
 
 @dataclass(frozen=True, slots=True)

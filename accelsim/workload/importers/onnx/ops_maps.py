@@ -15,12 +15,9 @@ import numpy as np
 
 from accelsim.workload.importers.onnx.context import Context, Value
 from accelsim.workload.importers.onnx.draft import CannotModelError
-from accelsim.workload.importers.onnx.layout import MAP_AXES, Axes, Tensor, tensor_of
+from accelsim.workload.importers.onnx.layout import MAP_AXES, SERIES_AXES, Axes, Tensor, tensor_of
 from accelsim.workload.importers.onnx.model import Array, OnnxNode, Shape
 from accelsim.workload.importers.onnx.operators import Operator
-
-#: A series is a map of height 1: its axes in the order of the layers.
-SERIES_AXES: Axes = (None, 2, 1)
 
 
 def conv(context: Context, node: OnnxNode) -> Value:
@@ -81,10 +78,9 @@ def map_mean(context: Context, node: OnnxNode, x: Tensor, axes: Axes) -> Tensor:
 
 
 def global_max_pool(context: Context, node: OnnxNode) -> Value:
-    """Make a ``GlobalMaxPool`` a `max_pool2d` over the whole map."""
+    """Make a ``GlobalMaxPool`` a `global_max_pool`."""
     x, axes = _map(context, context.tensor(node, 0))
-    kernel = context.draft.shape_of(x.layer)[:2]
-    name = context.draft.add("max_pool2d", (x.layer,), node.name, kernel=kernel)
+    name = context.draft.add("global_max_pool", (x.layer,), node.name)
     return tensor_of(context.draft, name, axes, len(x.shape))
 
 
