@@ -292,7 +292,7 @@ def _run_job(job: Job, on_progress: Progress) -> RunResult:
     return replace(result, warnings=(*result.warnings, *job.imported.warnings()))
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=32)
 def _lowered(workload: Workload, recipe: Recipe, batch: int, phase: str) -> Trace:
     """Return a trace; the points of a sweep over chips share one."""
     return lower(workload, recipe, batch=batch, phase=phase)

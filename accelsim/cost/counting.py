@@ -22,23 +22,31 @@ its element visits.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
+from functools import lru_cache
+from itertools import product
+from math import prod
 
 from accelsim.arch.chip import Chip
 from accelsim.arch.interconnect import Topology
 from accelsim.cost.actions import Action, ActionCounts, Component, Verb
 from accelsim.cost.traffic import OpTraffic
 from accelsim.schedule.kernel_rows import activation_reuse
-from accelsim.schedule.mapping import Dim, Level, Stationary
+from accelsim.schedule.mapping import Dim, Stationary
 from accelsim.schedule.passes import PassGroup
-from accelsim.schedule.schedule import Block, Schedule
+from accelsim.schedule.range_classes import (
+    Cut,
+    column_period,
+    cut_of,
+    range_classes,
+    row_period,
+)
+from accelsim.schedule.schedule import Schedule
 from accelsim.schedule.traffic import combining_additions
 from accelsim.workload.ops import VectorOp
-from accelsim.workload.heads_view import HeadsView
-from accelsim.workload.views import MatrixView, View
+from accelsim.workload.views import View
 
 _BITS = 8
-Range = tuple[int, int]
 
 
 def count_actions(
@@ -92,13 +100,11 @@ def array_read_bytes(schedule: Schedule) -> int:
 
     Every pass reads the stored elements of its two tiles once, halo included.
     """
-    op, elements = schedule.stored_op, [0, 0]
-    for block in schedule.blocks():
-        m, n, k = (_pass_ranges(schedule, block, dim) for dim in (Dim.M, Dim.N, Dim.K))
-        elements[0] += block.groups * len(n) * _touched(op.a.view, m, k)
-        elements[1] += block.groups * len(m) * _touched(op.b.view, k, n)
-    bits = elements[0] * op.a.format.bits + elements[1] * op.b.format.bits
-    return -(-bits // _BITS)
+    op, mapping = schedule.stored_op, schedule.mapping
+    m, n, k = (cut_of(op, mapping, dim, passes=True) for dim in (Dim.M, Dim.N, Dim.K))
+    a = op.groups * _tiles(n) * _touched(op.a.view, m, k)
+    b = op.groups * _tiles(m) * _touched(op.b.view, k, n)
+    return -(-(a * op.a.format.bits + b * op.b.format.bits) // _BITS)
 
 
 def inner_additions(schedule: Schedule) -> int:
@@ -145,14 +151,14 @@ def _vector_gemm_counts(schedule: Schedule) -> ActionCounts:
 
 def _pass_actions(schedule: Schedule, chip: Chip) -> Iterator[tuple[Action, float]]:
     """Yield the actions of every kind of pass, times how often it happens."""
-    alike: dict[tuple[int, int, int, Range], tuple[Block, int]] = {}
-    for block in schedule.blocks():
-        # A block's passes depend on its extents and on its place in k alone.
-        key = (block.groups, block.m[1] - block.m[0], block.n[1] - block.n[0], block.k)
-        first, times = alike.get(key, (block, 0))
-        alike[key] = (first, times + 1)
-    for block, times in alike.values():
-        for group in schedule.block_pattern(block).totals():
+    op, mapping = schedule.op, schedule.mapping
+    # A block's passes depend on its extents and on its place in k and in chunks alone.
+    groups, m, n, depth = (cut_of(op, mapping, dim) for dim in Dim)
+    alike = [range_classes(cut, 1) for cut in (groups, m, n)]
+    alike.append(range_classes(depth, mapping.chunk_size, ends_apart=True))
+    for kinds in product(*alike):
+        times = prod(one.count for one in kinds)
+        for group in schedule.pattern_of(*(one.range for one in kinds)).totals():
             yield from _group_actions(schedule, chip, group, times * group.count)
 
 
@@ -223,16 +229,21 @@ def _traffic_counts(traffic: OpTraffic, chip: Chip) -> ActionCounts:
     )
 
 
-def _pass_ranges(schedule: Schedule, block: Block, dim: Dim) -> tuple[Range, ...]:
-    start, stop = block.range(dim)
-    tile = schedule.mapping.tile(Level.PASS, dim) or max(1, stop - start)
-    return tuple((at, min(at + tile, stop)) for at in range(start, stop, tile))
+def _tiles(cut: Cut) -> int:
+    """Return into how many ranges a dimension is cut."""
+    return sum(one.count for one in range_classes(cut, 1))
 
 
-def _touched(view: View, rows: tuple[Range, ...], columns: tuple[Range, ...]) -> int:
+def _touched(view: View, rows: Cut, columns: Cut) -> int:
     """Return the stored elements that all tiles of a grid touch, each tile by itself."""
-    if not rows or not columns:
-        return 0
-    if isinstance(view, HeadsView | MatrixView):  # no halo: the tiles add up to the whole
-        return (rows[-1][1] - rows[0][0]) * (columns[-1][1] - columns[0][0])
-    return sum(view.footprint(r, c) for r in rows for c in columns)
+    assert isinstance(view, Hashable)  # views are frozen
+    return _touched_once(view, rows, columns)
+
+
+@lru_cache(maxsize=2**12)
+def _touched_once(view: View, rows: Cut, columns: Cut) -> int:
+    return sum(
+        one.count * two.count * view.footprint(one.range, two.range)
+        for one in range_classes(rows, row_period(view))
+        for two in range_classes(columns, column_period(view))
+    )

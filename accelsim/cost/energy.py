@@ -240,10 +240,13 @@ def evaluate(
     if any(not 0 <= share <= 1 for share in shares):
         raise ValueError("zero shares lie between 0 and 1")
     prices = price_chip(chip, table, chunk_size=chunk_size)
-    ops = tuple(
-        op_energy(one, prices, cycles=spent, zero_share=share)
-        for one, spent, share in zip(counts, cycles, shares, strict=True)
-    )
+    switched: dict[tuple[int, float], dict[str, float]] = {}
+    ops = []
+    for one, spent, share in zip(counts, cycles, shares, strict=True):
+        same = (id(one), share)  # equal ops share one object of counts
+        if same not in switched:
+            switched[same] = _switched(one, prices, zero_share=share)
+        ops.append(switched[same] | _leaked(prices, cycles=spent))
     defaulted = sorted(
         {
             action.function
@@ -256,7 +259,7 @@ def evaluate(
     if defaulted:
         notes.append(f"Vector functions priced as the table's default: {', '.join(defaulted)}.")
     return EnergyReport(
-        ops=ops,
+        ops=tuple(ops),
         area=prices.area,
         scaling_method=str(prices.units.scaling.method),
         notes=tuple(notes),
@@ -267,6 +270,11 @@ def op_energy(
     counts: ActionCounts, prices: ChipPrices, *, cycles: int, zero_share: float = 0.0
 ) -> dict[str, float]:
     """Return the energy of one op by component, in pJ."""
+    return _switched(counts, prices, zero_share=zero_share) | _leaked(prices, cycles=cycles)
+
+
+def _switched(counts: ActionCounts, prices: ChipPrices, *, zero_share: float) -> dict[str, float]:
+    """Return the energy of all actions by component; that of leakage is 0."""
     parts: dict[Component, list[float]] = {component: [] for component in Component}
     for action, count in counts.items():
         switching, clock = prices.action_pj(action)
@@ -274,10 +282,12 @@ def op_energy(
             switching *= 1 - zero_share
         parts[action.component].append(count * switching)
         parts[Component.CLOCK].append(count * clock)
-    parts[Component.LEAKAGE].append(
-        leakage_pj(prices.area.total_leakage_mw, cycles=cycles, clock_mhz=prices.chip.clock_mhz)
-    )
     return {str(component): math.fsum(values) for component, values in parts.items()}
+
+
+def _leaked(prices: ChipPrices, *, cycles: int) -> dict[str, float]:
+    leakage_mw, clock_mhz = prices.area.total_leakage_mw, prices.chip.clock_mhz
+    return {str(Component.LEAKAGE): leakage_pj(leakage_mw, cycles=cycles, clock_mhz=clock_mhz)}
 
 
 def leakage_pj(leakage_mw: float, *, cycles: int, clock_mhz: float) -> float:

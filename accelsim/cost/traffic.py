@@ -11,19 +11,20 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from accelsim.arch.chip import Chip
-from accelsim.schedule.make import op_shape_key
-from accelsim.schedule.schedule import Schedule
+from accelsim.schedule.schedule import Schedule, op_shape_key
 from accelsim.schedule.traffic import (
     Place,
     Transfer,
-    block_traffic,
     group_transfer,
     op_groups,
     place_tensors,
     stored_outputs,
     tensors_read,
 )
+from accelsim.schedule.traffic_table import traffic_table
 from accelsim.workload.ops import Gemm, Op, TensorInfo, VectorOp
 
 
@@ -122,12 +123,17 @@ def _vector_reads(
 
 
 def _gemm_reads(schedule: Schedule, places: Mapping[str, Place]) -> OpTraffic:
-    moved = OpTraffic()
-    for block in block_traffic(schedule, places=places):
-        spilled = block.psum_write
-        moved = moved + _load(block.a + block.b + block.psum_read)
-        moved = moved + _write(spilled, spilled.dram_bytes)
-    return moved
+    op = schedule.op
+    table = traffic_table(schedule, a=places.get(op.a.tensor), b=places.get(op.b.tensor))
+    read, spilled = table.read, table.psum_write
+    spilled_dram_bytes = int(spilled.dram.sum())
+    return OpTraffic(
+        dram_read_bytes=int(read.dram.sum()),
+        dram_write_bytes=spilled_dram_bytes,
+        link_bytes=int(read.link.sum() + spilled.link.sum()),
+        scratchpad_read_bytes=spilled_dram_bytes,
+        scratchpad_write_bytes=int(np.maximum(read.dram, read.link).sum()) + spilled_dram_bytes,
+    )
 
 
 def _load(transfer: Transfer) -> OpTraffic:

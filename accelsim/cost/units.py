@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NoReturn
 
 from accelsim.cost.gate_model import (
@@ -317,11 +318,29 @@ class UnitPrices:
 
 def unit_prices(table: CostTable) -> UnitPrices:
     """Return the unit prices of a table, with a gate model where its rows can carry one."""
+    return _unit_prices(_Same(table))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Same:
+    """A table that equals itself alone: to compare its rows would take longer than to fit them."""
+
+    table: CostTable
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.table is self.table
+
+    def __hash__(self) -> int:
+        return id(self.table)
+
+
+@lru_cache(maxsize=8)
+def _unit_prices(same: _Same) -> UnitPrices:
     try:
-        model = fit_gate_model(table)
+        model = fit_gate_model(same.table)
     except UnsupportedError:
-        return UnitPrices(table, None)
-    return UnitPrices(table, model)
+        return UnitPrices(same.table, None)
+    return UnitPrices(same.table, model)
 
 
 def shapes_of(*formats: str) -> Shapes:

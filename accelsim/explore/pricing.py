@@ -16,7 +16,7 @@ from accelsim.cost import (
 from accelsim.numerics.execution import Execution
 from accelsim.schedule import Schedule, op_shape_key
 from accelsim.timing import Timeline
-from accelsim.workload import Gemm, Trace
+from accelsim.workload import Gemm, Trace, VectorOp
 
 
 def price_trace(
@@ -45,13 +45,14 @@ def price_trace(
     counts = []
     for op in trace.ops:
         moved = traffic[op.name]
-        if not isinstance(op, Gemm):
-            counts.append(count_actions(op, chip, moved))
-            continue
-        schedule = schedules[op.name]
-        key = (op_shape_key(op), schedule.mapping, moved)
+        key: Hashable
+        if isinstance(op, Gemm):
+            work: Schedule | VectorOp = schedules[op.name]
+            key = (op_shape_key(op), schedules[op.name].mapping, moved)
+        else:
+            work, key = op, (op.function, op.elements, op.compute_format, moved)
         if key not in counted:
-            counted[key] = count_actions(schedule, chip, moved)
+            counted[key] = count_actions(work, chip, moved)
         counts.append(counted[key])
     shares = [0.0] * len(counts)
     if execution is not None:

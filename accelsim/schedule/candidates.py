@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from math import lcm
 
 from accelsim.arch import Chip
@@ -37,7 +36,7 @@ def shares(op: Gemm, chip: Chip, layout: ArrayLayout) -> Iterator[Share]:
     for ways in _ways(op, chip):
         extents = whole
         for dim, cores in ways:
-            extents = replace(extents, **{dim.value: _part(op, layout, dim, whole, cores)})
+            extents = extents._replace(**{dim.value: _part(op, layout, dim, whole, cores)})
         counts = {dim: -(-whole.of(dim) // extents.of(dim)) for dim in Dim}
         if all(counts[dim] > 1 for dim, _ in ways) and extents not in seen:
             seen.add(extents)

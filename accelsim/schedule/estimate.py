@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from functools import cache, partial
+from typing import NamedTuple
 
 from accelsim.arch import Chip, Drain
 from accelsim.schedule.footprints import Footprints, footprints
@@ -18,8 +18,7 @@ from accelsim.workload.views import View
 _PARTS_PER_BLOCK = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Extents:
+class Extents(NamedTuple):
     """Extents of a GEMM, of a core's share of it, or of a block."""
 
     group: int
@@ -33,8 +32,7 @@ class Extents:
         return extent
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(NamedTuple):
     """The work of the busiest core, and into how many parts each dimension is split."""
 
     extents: Extents
@@ -46,8 +44,7 @@ class Share:
         return self.split.group * self.split.m * self.split.n * self.split.k
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A block size and loop order with what they need.
 
     Parameters
@@ -76,46 +73,78 @@ class Candidate:
     exposed_bytes: int
 
 
+class Shape(NamedTuple):
+    """What of a GEMM decides the bytes of its blocks: no names, and no chunks.
+
+    Parameters
+    ----------
+    a, b, out : View
+        Of its operands and its result.
+    bits : (int, int, int, int)
+        Of an element of a, b, out, and of a partial sum.
+    k : int
+        Length of the reduction.
+    """
+
+    a: View
+    b: View
+    out: View
+    bits: tuple[int, int, int, int]
+    k: int
+
+    @staticmethod
+    def of(op: Gemm) -> Shape:
+        """Return the shape of a GEMM."""
+        formats = (op.a.format, op.b.format, op.out.format, op.accumulator.outer)
+        a_bits, b_bits, out_bits, psum_bits = (one.bits for one in formats)
+        bits = (a_bits, b_bits, out_bits, psum_bits)
+        return Shape(op.a.view, op.b.view, op.out.view, bits, op.k)
+
+
 class Sizer:
     """Finds what blocks of one share need; looks at every tile size once.
 
     Parameters
     ----------
-    op : Gemm
-        The GEMM.
+    shape : Shape
+        Of the GEMM.
     share : Share
         A core's part of it.
     """
 
-    def __init__(self, op: Gemm, share: Share) -> None:
-        self.op = op
+    def __init__(self, shape: Shape, share: Share) -> None:
+        self.shape = shape
         self.share = share
         whole = share.extents
-        self._a = _cached(op.a.view, whole.m, whole.k)
-        self._b = _cached(op.b.view, whole.k, whole.n)
-        self._out = _cached(op.out.view, whole.m, whole.n)
+        self._a = _cached(shape.a, whole.m, whole.k)
+        self._b = _cached(shape.b, whole.k, whole.n)
+        self._out = _cached(shape.out, whole.m, whole.n)
+
+    def working_set_bytes(self, block: Extents) -> int:
+        """Return the bytes of the largest block, as far as looked at."""
+        return sum(self._tiles(block))
+
+    def candidates(self, block: Extents) -> tuple[Candidate, ...]:
+        """Return what blocks of `block` need, in both orders where there is a choice."""
+        one = self.candidate(block, n_outside=False)
+        whole = self.share.extents
+        if block.m < whole.m and block.n < whole.n:
+            return (one, self.candidate(block, n_outside=True))
+        return (one,)
 
     def candidate(self, block: Extents, *, n_outside: bool) -> Candidate:
         """Return what blocks of `block` need, with the loop over k blocks innermost."""
-        op, whole, split = self.op, self.share.extents, self.share.split
-        a = self._a(block.m, block.k)
-        b = self._b(block.k, block.n)
-        out = self._out(block.m, block.n)
-        a_tile = packed_bytes(block.group * a.worst, op.a.format.bits)
-        b_tile = packed_bytes(block.group * b.worst, op.b.format.bits)
-        out_tile = packed_bytes(block.group * out.worst, op.out.format.bits)
-        if block.k < op.k:
-            outputs = block.group * block.m * block.n
-            out_tile = max(out_tile, packed_bytes(outputs, op.accumulator.outer.bits))
+        whole, split, bits = self.share.extents, self.share.split, self.shape.bits
+        a_tile, b_tile, out_tile = self._tiles(block)
         m_blocks, n_blocks = -(-whole.m // block.m), -(-whole.n // block.n)
         a_loads, b_loads = _loads(m_blocks, n_blocks, block.k < whole.k, n_outside)
         a_copies = split.group * split.m * split.k
         b_copies = split.group * split.n * split.k
         out_copies = split.group * split.m * split.n
         traffic = whole.group * (
-            a_copies * packed_bytes(a_loads * a.total, op.a.format.bits)
-            + b_copies * packed_bytes(b_loads * b.total, op.b.format.bits)
-            + out_copies * packed_bytes(out.total, op.out.format.bits)
+            a_copies * packed_bytes(a_loads * self._a(block.m, block.k).total, bits[0])
+            + b_copies * packed_bytes(b_loads * self._b(block.k, block.n).total, bits[1])
+            + out_copies * packed_bytes(self._out(block.m, block.n).total, bits[2])
         )
         blocks = -(-whole.group // block.group) * m_blocks * n_blocks * -(-whole.k // block.k)
         return Candidate(
@@ -126,6 +155,16 @@ class Sizer:
             traffic_bytes=traffic,
             exposed_bytes=a_copies * a_tile + b_copies * b_tile + out_copies * out_tile,
         )
+
+    def _tiles(self, block: Extents) -> tuple[int, int, int]:
+        """Return the bytes of the largest tiles of a, b and out that were looked at."""
+        a_bits, b_bits, out_bits, psum_bits = self.shape.bits
+        groups = block.group
+        out = packed_bytes(groups * self._out(block.m, block.n).worst, out_bits)
+        if block.k < self.shape.k:
+            out = max(out, packed_bytes(groups * block.m * block.n, psum_bits))
+        a = packed_bytes(groups * self._a(block.m, block.k).worst, a_bits)
+        return a, packed_bytes(groups * self._b(block.k, block.n).worst, b_bits), out
 
 
 def _cached(view: View, rows: int, columns: int) -> Callable[[int, int], Footprints]:

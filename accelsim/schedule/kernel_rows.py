@@ -107,6 +107,11 @@ class _KernelRowView:
         return total
 
 
+def windows_of(view: View) -> View:
+    """Return a view with its columns in their own order: what its rows are depends on no order."""
+    return view.view if isinstance(view, _KernelRowView) else view
+
+
 def in_order(op: Gemm, nest: KNest) -> Gemm:
     """Return `op` with its left operand seen in the order of the additions.
 

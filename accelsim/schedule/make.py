@@ -10,14 +10,14 @@ from accelsim.errors import UnsupportedError
 from accelsim.registry import dataflows
 from accelsim.schedule.dataflows import Dataflow, vector_fallback
 from accelsim.schedule.mapping import Mapping
-from accelsim.schedule.schedule import Schedule
+from accelsim.schedule.schedule import Schedule, op_shape_key
 from accelsim.schedule.support import (
     check_vector_functions,
     runs_on_vector_unit,
     vector_op_refusals,
 )
 from accelsim.schedule.validate import check_mapping
-from accelsim.workload.ops import Gemm, Op, Phase, VectorOp
+from accelsim.workload.ops import Gemm, Op, VectorOp
 
 
 def make_schedule(op: Gemm, chip: Chip, *, mapping: Mapping | None = None) -> Schedule:
@@ -81,15 +81,3 @@ def make_schedules(ops: Iterable[Op], chip: Chip) -> dict[str, Schedule]:
         lines = "\n".join(f"  {reason} (first: {name})" for reason, name in refusals.items())
         raise UnsupportedError(f"Chip {chip.name} cannot do what the recipe asks.\n{lines}")
     return schedules
-
-
-def op_shape_key(op: Gemm) -> Hashable:
-    """Return a key that is equal for two GEMMs exactly if a chip runs them alike.
-
-    It has extents, views, formats and accumulator, and whether this is the gradient
-    phase, in which cores may divide k; names, layers and other phases are left out,
-    because nothing in the hardware knows them.
-    """
-    operands = tuple((one.view, one.format) for one in (op.a, op.b, op.out))
-    divisible = op.phase is Phase.GRADIENT
-    return (op.groups, op.m, op.n, op.k, operands, op.accumulator, divisible)

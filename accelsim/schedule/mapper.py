@@ -16,7 +16,6 @@ scratchpad bytes. MACs cost the same in every mapping and do not count.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from accelsim.arch import Chip, Objective
 from accelsim.schedule.candidates import (
@@ -27,7 +26,7 @@ from accelsim.schedule.candidates import (
     largest_block_bytes,
     shares,
 )
-from accelsim.schedule.estimate import Extents, Share, Sizer, estimate_cycles
+from accelsim.schedule.estimate import Extents, Shape, Share, Sizer, estimate_cycles
 from accelsim.schedule.kernel_rows import in_order
 from accelsim.schedule.layout import ArrayLayout
 from accelsim.schedule.mapping import Dim
@@ -73,14 +72,10 @@ def candidates(op: Gemm, chip: Chip, layout: ArrayLayout, room: int | None) -> I
     options = tuple(shares(op, chip, layout))
     most = chip.mapper.max_candidates // len(options)
     for share in options:
-        sizer = Sizer(in_order(op, layout.k_nest), share)
+        sizer = Sizer(Shape.of(in_order(op, layout.k_nest)), share)
         for block in _blocks(op, layout, share, most):
-            one = sizer.candidate(block, n_outside=False)
-            if room is not None and one.working_set_bytes > room:
-                continue
-            yield share, one
-            if block.m < share.extents.m and block.n < share.extents.n:
-                yield share, sizer.candidate(block, n_outside=True)
+            if room is None or sizer.working_set_bytes(block) <= room:
+                yield from ((share, candidate) for candidate in sizer.candidates(block))
 
 
 def cost(op: Gemm, chip: Chip, layout: ArrayLayout, choice: Choice) -> float:
@@ -116,7 +111,7 @@ def _blocks(op: Gemm, layout: ArrayLayout, share: Share, most: int) -> Iterator[
                 yield Extents(group=1, m=m, n=n, k=k)
     for groups in ladder(whole.group, 1):
         if groups > 1:
-            yield replace(whole, group=groups)
+            yield whole._replace(group=groups)
 
 
 def _sizes(extent: int, granule: int, most: int) -> tuple[int, ...]:

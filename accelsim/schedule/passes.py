@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import lcm
 
 from accelsim.schedule.mapping import Dim, Level, Mapping
@@ -137,6 +138,7 @@ def make_pass(mapping: Mapping, *, m: int, n: int, k: Range, total_k: int) -> Pa
     )
 
 
+@lru_cache(maxsize=2**10)
 def pass_pattern(
     mapping: Mapping, *, groups: int, m: int, n: int, k: Range, total_k: int
 ) -> PassPattern:

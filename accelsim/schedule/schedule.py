@@ -7,8 +7,8 @@ every pass, so the counts and `block_passes` say the same in closed form.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
 
@@ -17,7 +17,7 @@ from accelsim.schedule.kernel_rows import in_order
 from accelsim.schedule.mapping import Dim, Level, Mapping
 from accelsim.schedule.passes import PassGroup, PassPattern, Range, merge_groups, pass_pattern
 from accelsim.schedule.reduction_order import ReductionOrder
-from accelsim.workload.ops import Gemm
+from accelsim.workload.ops import Gemm, Phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,24 +124,33 @@ class Schedule:
     def blocks(self) -> Iterator[Block]:
         """Yield the blocks of every core, core by core, in time order."""
         index = step = 0
+        order = self.mapping.order(Level.BLOCK)
+        order = (*(dim for dim in Dim if dim not in order), *order)
+        places = tuple(order.index(dim) for dim in Dim)
         for core, whole in enumerate(self._core_ranges()):
-            segment = whole[Dim.K]
-            for ranges in _nest(self.mapping, Level.BLOCK, whole):
-                k = ranges[Dim.K]
-                block = Block(
+            start, stop = whole[Dim.K]
+            for picked in product(*(self._counted_tiles(dim, whole[dim]) for dim in order)):
+                (group, groups), (m, rows), (n, cols), (k, depth) = (picked[at] for at in places)
+                yield Block(
                     index=index,
                     core=core,
                     first_step=step,
-                    group=ranges[Dim.GROUP],
-                    m=ranges[Dim.M],
-                    n=ranges[Dim.N],
+                    group=group,
+                    m=m,
+                    n=n,
                     k=k,
-                    first_k=k[0] == segment[0],
-                    last_k=k[1] == segment[1],
+                    first_k=k[0] == start,
+                    last_k=k[1] == stop,
                 )
-                yield block
                 index += 1
-                step += self._pass_count(block)
+                step += groups * rows * cols * depth
+
+    def _counted_tiles(self, dim: Dim, whole: Range) -> tuple[tuple[Range, int], ...]:
+        """Return the blocks that cut a core's range of a dimension, each with its pass tiles."""
+        return tuple(
+            (block, _tiles(self.mapping, Level.PASS, dim, block))
+            for block in _cut(self.mapping, Level.BLOCK, dim, whole)
+        )
 
     def block_ranges(self, dim: Dim) -> tuple[Range, ...]:
         """Return the ranges into which cores and blocks cut a dimension, in order.
@@ -179,13 +188,17 @@ class Schedule:
         It depends only on the extents of the block and on its place in k, and its
         size on the number of distinct passes: a million passes cost little.
         """
-        start, stop = self._segment(block.k[0])
+        return self.pattern_of(block.group, block.m, block.n, block.k)
+
+    def pattern_of(self, group: Range, m: Range, n: Range, k: Range) -> PassPattern:
+        """Return the passes of a block of these ranges, as `block_pattern` does."""
+        start, stop = self._segment(k[0])
         return pass_pattern(
             self.mapping,
-            groups=block.groups,
-            m=block.m[1] - block.m[0],
-            n=block.n[1] - block.n[0],
-            k=(block.k[0] - start, block.k[1] - start),
+            groups=group[1] - group[0],
+            m=m[1] - m[0],
+            n=n[1] - n[0],
+            k=(k[0] - start, k[1] - start),
             total_k=stop - start,
         )
 
@@ -260,8 +273,25 @@ class Schedule:
         op = self.op
         return {Dim.GROUP: op.groups, Dim.M: op.m, Dim.N: op.n, Dim.K: op.k}[dim]
 
-    def _pass_count(self, block: Block) -> int:
-        return prod(_tiles(self.mapping, Level.PASS, dim, block.range(dim)) for dim in Dim)
+
+def op_shape_key(op: Gemm) -> Hashable:
+    """Return a key that is equal for two GEMMs exactly if a chip runs them alike.
+
+    It has extents, views, formats and accumulator, and whether this is the gradient
+    phase, in which cores may divide k; names, layers and other phases are left out,
+    because nothing in the hardware knows them.
+    """
+    operands = tuple((one.view, one.format) for one in (op.a, op.b, op.out))
+    divisible = op.phase is Phase.GRADIENT
+    return (op.groups, op.m, op.n, op.k, operands, op.accumulator, divisible)
+
+
+def nameless(schedule: Schedule) -> Schedule:
+    """Return a schedule without names: equal for all GEMMs that a chip runs alike."""
+    op = schedule.op
+    a, b, out = (replace(one, tensor="") for one in (op.a, op.b, op.out))
+    phase = Phase.GRADIENT if op.phase is Phase.GRADIENT else Phase.FORWARD
+    return replace(schedule, op=replace(op, name="", layer="", phase=phase, a=a, b=b, out=out))
 
 
 def _nest(mapping: Mapping, level: Level, whole: dict[Dim, Range]) -> Iterator[dict[Dim, Range]]:

@@ -26,7 +26,7 @@ see `mapper`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from functools import lru_cache
 
 from accelsim.arch import Chip, Objective
 from accelsim.errors import MappingError
@@ -42,6 +42,7 @@ from accelsim.schedule.candidates import (
 from accelsim.schedule.estimate import (
     Candidate,
     Extents,
+    Shape,
     Share,
     Sizer,
     compute_cycles,
@@ -145,18 +146,18 @@ def _best_block(
     op: Gemm, chip: Chip, layout: ArrayLayout, share: Share, room: int | None
 ) -> Candidate:
     """Return the block size and loop order for one core's share."""
-    sizer = Sizer(in_order(op, layout.k_nest), share)
+    shape = Shape.of(in_order(op, layout.k_nest))
     if room is None:
-        return sizer.candidate(share.extents, n_outside=False)
+        return Sizer(shape, share).candidate(share.extents, n_outside=False)
+    granules = (layout.granule(Dim.M), layout.granule(Dim.N))
     granule = k_granule(op, layout)
-    fitting = tuple(_fitting(sizer, layout, room, (share.extents.k,)))
+    fitting = _fitting(shape, share, granules, room, (share.extents.k,))
     if not fitting:
         cuts = ladder(share.extents.k, granule)[1:]
-        fitting = tuple(_fitting(sizer, layout, room, cuts))
+        fitting = _fitting(shape, share, granules, room, cuts)
     if not fitting:
         smallest = _smallest(layout, share.extents, granule)
-        demand = sizer.candidate(smallest, n_outside=False).working_set_bytes
-        raise capacity_error(op, chip, demand)
+        raise capacity_error(op, chip, Sizer(shape, share).working_set_bytes(smallest))
     return _choose(chip, layout, share, fitting)
 
 
@@ -170,49 +171,50 @@ def _choose(
     if least <= chip.cores * room:  # else nothing of this op can wait on the chip anyway
         limit_bytes = (chip.scratchpad.usable_bytes or 0) // MODEST_PART
         near = [c for c in near if c.working_set_bytes <= limit_bytes] or near
-    cycles = {c: estimate_cycles(chip, layout, share, c) for c in near}
-    limit = min(cycles.values()) * (1 + 1 / _CYCLE_SLACK)
-    quick = [c for c in near if cycles[c] <= limit]
-    return min(quick, key=lambda c: (c.block_count, c.traffic_bytes, cycles[c]))
+    timed = [(estimate_cycles(chip, layout, share, c), c) for c in near]
+    limit = min(cycles for cycles, _ in timed) * (1 + 1 / _CYCLE_SLACK)
+    quick = [(c.block_count, c.traffic_bytes, cycles) for cycles, c in timed if cycles <= limit]
+    best = min(quick)
+    return next(c for cycles, c in timed if (c.block_count, c.traffic_bytes, cycles) == best)
 
 
+@lru_cache(maxsize=2**12)
 def _fitting(
-    sizer: Sizer, layout: ArrayLayout, bound: int, k_tiles: tuple[int, ...]
-) -> Iterator[Candidate]:
-    """Yield the blocks that fit, with the first of the `k_tiles` for which there are any."""
-    whole = sizer.share.extents
-    m_tiles = ladder(whole.m, layout.granule(Dim.M))
-    n_tiles = ladder(whole.n, layout.granule(Dim.N))
+    shape: Shape, share: Share, granules: tuple[int, int], bound: int, k_tiles: tuple[int, ...]
+) -> tuple[Candidate, ...]:
+    """Return the blocks that fit, with the first of the `k_tiles` for which there are any.
+
+    They depend on no clock and no bandwidth, and so are the same for many points of a sweep.
+    """
+    whole, sizer = share.extents, Sizer(shape, share)
+    m_tiles, n_tiles = ladder(whole.m, granules[0]), ladder(whole.n, granules[1])
     for k in k_tiles:
-        fits_at_k = False
+        found: list[Candidate] = []
         for m in m_tiles:
-            found = 0
+            at_m = 0
             for n in n_tiles:
-                one = sizer.candidate(Extents(1, m, n, k), n_outside=False)
-                if one.working_set_bytes > bound:
+                block = Extents(1, m, n, k)
+                if sizer.working_set_bytes(block) > bound:
                     continue
-                fits_at_k = True
-                yield one
-                if m < whole.m and n < whole.n:  # else the order of the loops is no choice
-                    yield sizer.candidate(one.block, n_outside=True)
-                yield from _with_groups(sizer, one, bound)
-                found += 1
-                if found == _N_TILES_TRIED:
+                found.extend(sizer.candidates(block))
+                found.extend(_with_groups(sizer, block, bound))
+                at_m += 1
+                if at_m == _N_TILES_TRIED:
                     break
-        if fits_at_k:
-            return
+        if found:
+            return tuple(found)
+    return ()
 
 
-def _with_groups(sizer: Sizer, one: Candidate, bound: int) -> Iterator[Candidate]:
-    """Yield blocks of several groups where `one` holds a whole group."""
+def _with_groups(sizer: Sizer, one: Extents, bound: int) -> Iterator[Candidate]:
+    """Yield blocks of several groups where `one` is a whole group."""
     whole = sizer.share.extents
-    if whole.group == 1 or one.block != replace(whole, group=1):
+    if whole.group == 1 or one != whole._replace(group=1):
         return
     for groups in ladder(whole.group, 1):
-        if groups > 1:
-            many = sizer.candidate(replace(whole, group=groups), n_outside=False)
-            if many.working_set_bytes <= bound:
-                yield many
+        many = whole._replace(group=groups)
+        if groups > 1 and sizer.working_set_bytes(many) <= bound:
+            yield sizer.candidate(many, n_outside=False)
 
 
 def _smallest(layout: ArrayLayout, share: Extents, granule: int) -> Extents:

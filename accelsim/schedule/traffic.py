@@ -20,13 +20,13 @@ transfers. Values never enter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from accelsim.arch.chip import Chip
-from accelsim.schedule.schedule import Block, Schedule
-from accelsim.schedule.working_set import packed_bytes, tile_bytes, working_set
+from accelsim.schedule.schedule import Block, Schedule, op_shape_key
+from accelsim.schedule.working_set import largest_block_bytes, packed_bytes, tile_bytes
 from accelsim.workload.ops import Gemm, Op, Role, TensorInfo, VectorOp
 from accelsim.workload.vector_functions import VECTOR_FUNCTIONS
 
@@ -165,7 +165,7 @@ def place_tensors(
     """
     stored = stored_outputs(groups, outputs)
     last_read = {name: at for at, group in enumerate(groups) for name in group.reads}
-    spare = [spare_bytes(group, chip, schedules) for group in groups]
+    spare = _spare(groups, chip, schedules)
     places = dict.fromkeys((name for group in groups for name in group.reads), Place.DRAM)
     for at, names in enumerate(stored):
         for name in names:
@@ -330,9 +330,25 @@ def spare_bytes(group: OpGroup, chip: Chip, schedules: Mapping[str, Schedule]) -
     if not isinstance(group.head, Gemm):
         return chip.cores * capacity
     schedule = schedules[group.head.name]
-    working = max(working_set(schedule.stored_op, block).total_bytes for block in schedule.blocks())
+    working = largest_block_bytes(schedule)
     halves = 2 if chip.scratchpad.double_buffering else 1
     return chip.cores * max(0, capacity - halves * working)
+
+
+def _spare(
+    groups: Sequence[OpGroup], chip: Chip, schedules: Mapping[str, Schedule]
+) -> list[int | None]:
+    """Return `spare_bytes` of every group; equal GEMMs are looked at once."""
+    known: dict[Hashable, int | None] = {}
+    found = []
+    for group in groups:
+        key: Hashable = None
+        if isinstance(group.head, Gemm):
+            key = (op_shape_key(group.head), schedules[group.head.name].mapping)
+        if key not in known:
+            known[key] = spare_bytes(group, chip, schedules)
+        found.append(known[key])
+    return found
 
 
 def _fits(room: int | None, size: int) -> bool:

@@ -12,7 +12,7 @@ from accelsim.schedule.kernel_rows import KernelRows
 from accelsim.schedule.mapping import Dim, Level, Loop, Mapping, Stationary
 from accelsim.schedule.schedule import Schedule
 from accelsim.schedule.support import select_pair
-from accelsim.schedule.working_set import largest_tiles_bytes, working_set
+from accelsim.schedule.working_set import largest_block_bytes, largest_tiles_bytes
 from accelsim.workload.ops import Gemm, Phase
 
 
@@ -235,7 +235,7 @@ def _check_capacity(op: Gemm, chip: Chip, mapping: Mapping) -> None:
     schedule = Schedule(op=op, mapping=mapping, cores=chip.cores)
     if largest_tiles_bytes(schedule) <= bound:
         return
-    demand = max(working_set(schedule.stored_op, block).total_bytes for block in schedule.blocks())
+    demand = largest_block_bytes(schedule)
     if demand > bound:
         raise capacity_error(op, chip, demand)
 

@@ -10,10 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import product
 
-from accelsim.schedule.mapping import Dim
+from accelsim.schedule.mapping import Dim, Mapping
 from accelsim.schedule.passes import Range
+from accelsim.schedule.range_classes import cut_of, period_of, range_classes
 from accelsim.schedule.schedule import Block, Schedule
 from accelsim.workload.ops import Gemm, Operand
+
+Ranges = tuple[Range, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,30 +61,53 @@ def tile_bytes(operand: Operand, groups: int, rows: Range, columns: Range) -> in
 
 def working_set(op: Gemm, block: Block) -> WorkingSet:
     """Return what a block keeps in the scratchpad."""
-    out = tile_bytes(op.out, block.groups, block.m, block.n)
-    if block.k != (0, op.k):
-        out = max(out, packed_bytes(block.outputs, op.accumulator.outer.bits))
     return WorkingSet(
         a=tile_bytes(op.a, block.groups, block.m, block.k),
         b=tile_bytes(op.b, block.groups, block.k, block.n),
-        out=out,
+        out=_out_bytes(op, block.groups, block.m, block.n, block.k),
     )
 
 
 def largest_tiles_bytes(schedule: Schedule) -> int:
     """Return the bytes of the largest tiles of a, b and out together: no block needs more.
 
-    Every tile is looked at, but not every block, so that many blocks cost little.
+    Every kind of tile is looked at, but not every block, so that many blocks cost little.
     """
     op = schedule.stored_op
-    m, n, k = (schedule.block_ranges(dim) for dim in (Dim.M, Dim.N, Dim.K))
-    groups, rows, cols = (
-        max(stop - start for start, stop in schedule.block_ranges(dim))
-        for dim in (Dim.GROUP, Dim.M, Dim.N)
-    )
-    psums = packed_bytes(groups * rows * cols, op.accumulator.outer.bits) if len(k) > 1 else 0
+    groups, m, n, k = _kinds(op, schedule.mapping)
     return (
         max(tile_bytes(op.a, groups, *tile) for tile in product(m, k))
         + max(tile_bytes(op.b, groups, *tile) for tile in product(k, n))
-        + max(psums, max(tile_bytes(op.out, groups, *tile) for tile in product(m, n)))
+        + max(_out_bytes(op, groups, *tile) for tile in product(m, n, k))
     )
+
+
+def largest_block_bytes(schedule: Schedule) -> int:
+    """Return the most bytes that a block keeps in the scratchpad: the maximum of `working_set`."""
+    op = schedule.stored_op
+    groups, m, n, k = _kinds(op, schedule.mapping)
+    largest = 0
+    for columns, depth in product(n, k):
+        b = tile_bytes(op.b, groups, depth, columns)
+        for rows in m:
+            a = tile_bytes(op.a, groups, rows, depth)
+            largest = max(largest, a + b + _out_bytes(op, groups, rows, columns, depth))
+    return largest
+
+
+def _out_bytes(op: Gemm, groups: int, m: Range, n: Range, k: Range) -> int:
+    """Return the bytes of an output tile, or of its partial sums where they are more."""
+    out = tile_bytes(op.out, groups, m, n)
+    if k == (0, op.k):
+        return out
+    outputs = groups * (m[1] - m[0]) * (n[1] - n[0])
+    return max(out, packed_bytes(outputs, op.accumulator.outer.bits))
+
+
+def _kinds(op: Gemm, mapping: Mapping) -> tuple[int, Ranges, Ranges, Ranges]:
+    """Return the most groups of a block, and a range of every kind of m, n and k."""
+    group, m, n, k = (
+        tuple(one.range for one in range_classes(cut_of(op, mapping, dim), period_of(op, dim)))
+        for dim in Dim
+    )
+    return max(stop - start for start, stop in group), m, n, k

@@ -10,37 +10,40 @@ and transfers smaller than a row of blocks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+
+import numpy as np
+from numpy.typing import NDArray
 
 from accelsim.arch.chip import Chip
 from accelsim.arch.interconnect import Topology
+from accelsim.schedule.block_table import BlockTable
 from accelsim.schedule.mapping import Dim
-from accelsim.schedule.schedule import Block, Schedule
-from accelsim.schedule.traffic import BlockTraffic, Transfer, block_traffic, share
+from accelsim.schedule.schedule import Schedule
+from accelsim.schedule.traffic import share
+from accelsim.schedule.traffic_table import A_DIMS, B_DIMS, OUT_DIMS, Moves, traffic_table
 from accelsim.timing.core_log import busy_intervals
-from accelsim.timing.dram import DramRate
-from accelsim.timing.interconnect import hops_to, is_near
-from accelsim.timing.mac_array import Border, Cycles, PassRun
+from accelsim.timing.interconnect import hops_to
+from accelsim.timing.mac_array import Cycles, PassRun
 from accelsim.timing.memory import port_cycles
-from accelsim.timing.pipeline import Amount, Move, Paths, Pipeline, Row
+from accelsim.timing.pipeline import Move, Paths, Pipeline, Row
 from accelsim.timing.portions import (
     PORTIONS_PER_BLOCK,
     array_model,
     cut_along,
     gemm_extras,
     most_portions,
-    run_key,
 )
 from accelsim.timing.requests import Request, timeline_of
+from accelsim.timing.row_moves import Entries, last_part, scaled, shared_out
 from accelsim.timing.timeline import OpTiming, Timeline
 from accelsim.timing.vector_portions import vector_portions
 from accelsim.timing.vector_unit import lane_work
 from accelsim.workload.ops import Gemm, VectorOp
 from accelsim.workload.trace import Trace
-
-#: Dimensions that index a GEMM's operands and results.
-_A, _B, _OUT = ((Dim.GROUP, Dim.M, Dim.K), (Dim.GROUP, Dim.K, Dim.N), (Dim.GROUP, Dim.M, Dim.N))
 
 
 def estimate(trace: Trace, chip: Chip, schedules: Mapping[str, Schedule]) -> Timeline:
@@ -69,7 +72,7 @@ def estimate_request(request: Request, chip: Chip) -> OpTiming:
     """Return about how long a group of ops takes alone, from cycle 0."""
     head = request.group.head
     work = _gemm_work(request, chip) if isinstance(head, Gemm) else _vector_work(request, chip)
-    log = Pipeline(_paths(chip)).run(work.rows(), closing=work.closing)
+    log = Pipeline(_paths(chip)).run(work.rows, closing=work.closing)
     return OpTiming(
         name=head.name,
         start=0,
@@ -77,110 +80,22 @@ def estimate_request(request: Request, chip: Chip) -> OpTiming:
         macs=head.macs,
         peak_macs_per_cycle=request.peak_macs_per_cycle(chip),
         passes=work.passes,
-        dram_read_bytes=sum(row.load.dram_bytes for row in work.sums),
-        dram_write_bytes=sum(row.store.dram_bytes for row in work.sums),
-        link_bytes=sum(sum(row.load.links) + sum(row.store.links) for row in work.sums),
+        dram_read_bytes=int(work.load.dram.sum()),
+        dram_write_bytes=int(work.store.dram.sum()),
+        link_bytes=int(work.load.link.sum() + work.store.link.sum()),
         relative_intervals=busy_intervals([log]),
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Media:
-    """How fast a chip's DRAM and links are, and which cores share a link."""
-
-    chip: Chip
-    dram: DramRate
-
-    def way(self, core: int) -> int:
-        """Return which of the two ways round leads to a core."""
-        return 0 if is_near(self.chip, core) else 1
-
-    def link_cycles(self, size: int) -> int:
-        """Return the cycles in which `size` bytes cross a link."""
-        return port_cycles(8 * size, self.chip.interconnect.bytes_per_cycle)
-
-
-@dataclass(slots=True)
-class Flow:
-    """What the cores move in one direction for one row.
-
-    `dram` is in cycles, `links` in bytes for each way round; `dram_part` and
-    `link_parts` are those of each core's part at the border of the row.
-    """
-
-    media: Media
-    dram: int = 0
-    dram_part: int = 0
-    dram_bytes: int = 0
-    links: list[int] = field(default_factory=lambda: [0, 0])
-    link_parts: list[int] = field(default_factory=lambda: [0, 0])
-    mine: tuple[Amount, Amount] = (Amount(), Amount())
-
-    def add(self, core: int, whole: Transfer, part: Transfer, parts: int) -> None:
-        """Add a core's transfer in `parts`: one is `part`, the others are alike."""
-        others = max(1, parts - 1)
-        rest = -(-(whole.dram_bytes - part.dram_bytes) // others)
-        at_border = self.media.dram.cycles(part.dram_bytes)
-        dram = at_border + others * self.media.dram.cycles(rest)
-        if core == 0:
-            links = (self.media.link_cycles(one.link_bytes) for one in (whole, part))
-            whole_link, part_link = links
-            self.mine = (Amount(dram, whole_link), Amount(at_border, part_link))
-        self.dram += dram
-        self.dram_part += at_border
-        self.dram_bytes += whole.dram_bytes
-        way = self.media.way(core)
-        self.links[way] += whole.link_bytes
-        self.link_parts[way] += part.link_bytes
-
-    def move(self) -> Move:
-        """Return the cycles of DRAM and of the busier link."""
-        return Move(
-            whole=Amount(self.dram, self.media.link_cycles(max(self.links))),
-            mine=self.mine[0],
-            part=Amount(self.dram_part, self.media.link_cycles(max(self.link_parts))),
-            my_part=self.mine[1],
-            size=self.dram_bytes,
-        )
-
-
-@dataclass(slots=True)
-class RowSum:
-    """A row while it is added up; the fields after `store` are the first core's."""
-
-    load: Flow
-    store: Flow
-    completes: bool = False
-    parts: int = 1
-    run: PassRun | None = None
-    border: Border | None = None
-    lane_cycles: int = 0
-    port_cycles: int = 0
-
-    def row(self) -> Row:
-        """Return the finished row."""
-        return Row(
-            load=self.load.move(),
-            store=self.store.move() if self.completes else None,
-            parts=self.parts,
-            run=self.run,
-            border=self.border,
-            lane_cycles=self.lane_cycles,
-            port_cycles=self.port_cycles,
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class Work:
-    """Rows of an op, what follows the start of the last pass, and the passes of all cores."""
+    """Rows of an op, what follows the start of the last pass, and what all cores do and move."""
 
-    sums: list[RowSum]
+    rows: list[Row]
     closing: Cycles
+    load: Moves
+    store: Moves
     passes: int = 0
-
-    def rows(self) -> list[Row]:
-        """Return the finished rows, in order."""
-        return [one.row() for one in self.sums]
 
 
 def _paths(chip: Chip) -> Paths:
@@ -196,27 +111,35 @@ def _paths(chip: Chip) -> Paths:
 
 def _vector_work(request: Request, chip: Chip) -> Work:
     """Return the rows of vector ops: equal parts of one pass over memory."""
-    media = Media(chip, DramRate.of(chip))
     lanes = lane_work(
         [op for op in request.group.ops if isinstance(op, VectorOp)], chip.vector_unit
     )
-    each = vector_portions(chip, request.read, request.write, limit=PORTIONS_PER_BLOCK)
-    memory, count = chip.scratchpad, chip.cores * each
-    sums = []
-    for at in range(each):
-        one = RowSum(Flow(media), Flow(media), completes=True)
-        for core in range(chip.cores):
-            index = core * each + at
-            read, write = request.read.part(index, count), request.write.part(index, count)
-            one.load.add(core, read, read, 1)
-            one.store.add(core, write, write, 1)
-        one.lane_cycles = lanes.before(at + 1, count) - lanes.before(at, count)
-        one.port_cycles = max(
-            port_cycles(share(request.port_bits[0], at, count), memory.read_bytes_per_cycle),
-            port_cycles(share(request.port_bits[1], at, count), memory.write_bytes_per_cycle),
+    rows = vector_portions(chip, request.read, request.write, limit=PORTIONS_PER_BLOCK)
+    memory = chip.scratchpad
+    count = chip.cores * rows
+    entries = Entries(
+        chip,
+        cores=np.repeat(np.arange(chip.cores), rows),
+        rows=np.tile(np.arange(rows), chip.cores),
+    )
+    done = np.arange(count + 1)
+    load, store = (shared_out(one, done, count) for one in (request.read, request.write))
+    once = np.ones(count, np.int64)
+    moves = zip(entries.moves(load, load, once), entries.moves(store, store, once), strict=True)
+    made = [
+        Row(
+            load=one,
+            store=two,
+            parts=1,
+            lane_cycles=lanes.before(at + 1, count) - lanes.before(at, count),
+            port_cycles=max(
+                port_cycles(share(request.port_bits[0], at, count), memory.read_bytes_per_cycle),
+                port_cycles(share(request.port_bits[1], at, count), memory.write_bytes_per_cycle),
+            ),
         )
-        sums.append(one)
-    return Work(sums, Cycles(chip.vector_unit.latency_cycles))
+        for at, (one, two) in enumerate(moves)
+    ]
+    return Work(made, Cycles(chip.vector_unit.latency_cycles), load, store)
 
 
 def _gemm_work(request: Request, chip: Chip) -> Work:
@@ -224,81 +147,112 @@ def _gemm_work(request: Request, chip: Chip) -> Work:
     schedule = request.schedule
     if schedule is None:
         raise ValueError(f"GEMM {request.group.head.name!r} has no schedule")
-    media, fallback = Media(chip, DramRate.of(chip)), schedule.mapping.fallback
+    op, fallback = schedule.op, schedule.mapping.fallback
+    table = traffic_table(
+        schedule, a=request.places.get(op.a.tensor), b=request.places.get(op.b.tensor)
+    )
+    blocks = table.blocks
     extras = gemm_extras(
         schedule, chip, fused=request.group.fused, read=request.read, write=request.write
     )
-    passes = _CorePasses(schedule, chip)
-    sums: list[RowSum] = []
-    done = at = 0
-    core = -1
-    for traffic in block_traffic(schedule, places=request.places):
-        block = traffic.block
-        core, at = block.core, at + 1 if block.core == core else 0
-        if at == len(sums):
-            sums.append(RowSum(Flow(media), Flow(media)))
-        count = block.outputs if block.last_k else 0
-        extra = extras.part(done, count)
-        done += count
-        cut = cut_along(schedule.mapping, block, passes.most_parts)
-        _add_transfers(sums[at], traffic, cut, extra)
-        if core == 0:
-            sums[at].parts = cut[1]
-            sums[at].lane_cycles = extra[2]
-            passes.add_to(sums[at], block)
+    passes = _CorePasses(schedule, chip, blocks)
+    counts = np.where(blocks.completes, blocks.outputs, 0)
+    done = np.concatenate(([0], np.cumsum(counts)))
+    loads = (
+        (table.a, A_DIMS), (table.b, B_DIMS), (table.psum_read, OUT_DIMS),
+        (shared_out(extras.read, done, extras.outputs), OUT_DIMS),
+    )  # fmt: skip
+    whole, first = (
+        reduce(add, moves)
+        for moves in zip(
+            *((one, last_part(one, passes.parts, passes.cut(dims))) for one, dims in loads),
+            strict=True,
+        )
+    )
+    written = shared_out(extras.write, done, extras.outputs)
+    last = last_part(written, passes.parts, passes.cut(OUT_DIMS)) + table.psum_write
+    stored = written + table.psum_write
+    entries = Entries(chip, blocks.cores, blocks.turns)
+    spills = (table.psum_write.dram > 0) | (table.psum_write.link > 0)
+    completes = entries.sums((blocks.completes | spills).astype(np.int64)) > 0
+    # Shares of the lanes' work, rounded up: -(-x // y).
+    lanes = np.diff(-scaled(-extras.lanes.lane_cycles, done, extras.outputs * extras.lanes.lanes))
+    rows = passes.rows(
+        entries.moves(whole, first, passes.parts),
+        entries.moves(stored, last, passes.parts),
+        completes.tolist(),
+        lanes.tolist(),
+    )
     closing = Cycles(chip.vector_unit.latency_cycles) if fallback else passes.closing()
-    return Work(sums, closing, 0 if fallback else schedule.pass_count)
-
-
-def _add_transfers(
-    row: RowSum,
-    traffic: BlockTraffic,
-    cut: tuple[Dim | None, int],
-    extra: tuple[Transfer, Transfer, int],
-) -> None:
-    """Add what one block moves; the parts that its cut indexes arrive and leave one by one."""
-    (dim, parts), block = cut, traffic.block
-    loads = ((traffic.a, _A), (traffic.b, _B), (traffic.psum_read, _OUT), (extra[0], _OUT))
-    whole = first = Transfer()
-    for transfer, dims in loads:
-        whole = whole + transfer
-        first = first + (transfer.part(parts - 1, parts) if dim in dims else transfer)
-    row.load.add(block.core, whole, first, parts)
-    spills = traffic.psum_write != Transfer()
-    if block.last_k or spills:
-        last = extra[1].part(parts - 1, parts) if dim in _OUT else extra[1]
-        row.completes = True
-        row.store.add(block.core, extra[1] + traffic.psum_write, last + traffic.psum_write, parts)
+    return Work(rows, closing, whole, stored, 0 if fallback else schedule.pass_count)
 
 
 class _CorePasses:
-    """The passes of the first core, block after block; equal blocks are looked at once."""
+    """The passes of the first core, block after block; blocks of one kind are looked at once."""
 
-    def __init__(self, schedule: Schedule, chip: Chip) -> None:
-        self._schedule = schedule
-        self._model = array_model(schedule, chip, next(iter(schedule.blocks())))
-        self._runs: dict[tuple[int, ...], PassRun] = {}
-        self._borders: dict[tuple[int, int], Border] = {}
-        self._before: PassRun | None = None
+    def __init__(self, schedule: Schedule, chip: Chip, blocks: BlockTable) -> None:
+        first, self._schedule, self._blocks = blocks.block(0), schedule, blocks
+        self._model = array_model(schedule, chip, first)
         whole = self._model.distance > 1
-        self.most_parts = 1 if whole else most_portions(schedule, PORTIONS_PER_BLOCK)
+        most_parts = 1 if whole else most_portions(schedule, PORTIONS_PER_BLOCK)
+        firsts, self._kinds = blocks.kinds()
+        self._examples = [blocks.block(at) for at in firsts.tolist()]
+        cuts = [cut_along(schedule.mapping, block, most_parts) for block in self._examples]
+        self._dims = [dim for dim, _ in cuts]
+        #: Parts into which each block is cut.
+        self.parts = np.array([parts for _, parts in cuts], dtype=np.int64)[self._kinds]
+        self._parts_of = [parts for _, parts in cuts]
+        self._last: PassRun | None = None
 
-    def add_to(self, row: RowSum, block: Block) -> None:
-        """Put the passes of a block into its row."""
-        key = run_key(block)
-        if key not in self._runs:
-            self._runs[key] = self._model.run(self._schedule.block_pattern(block))
-        run = self._runs[key]
+    def cut(self, dims: tuple[Dim, ...]) -> NDArray[np.bool_]:
+        """Return whether the parts of each block are parts of what `dims` index."""
+        return np.array([dim in dims for dim in self._dims])[self._kinds]
+
+    def rows(
+        self,
+        loads: Sequence[Move],
+        stores: Sequence[Move],
+        completes: Sequence[bool],
+        lane_cycles: Sequence[int],
+    ) -> list[Row]:
+        """Return the rows; equal ones are one object."""
+        known: dict[Hashable, Row] = {}
+        rows: list[Row] = []
+        before: PassRun | None = None
+        mine = self._kinds[self._blocks.cores == 0].tolist()
+        runs = {kind: self._run(kind) for kind in dict.fromkeys(mine)}
+        for load, store, stores_it, lanes, kind in zip(
+            loads, stores, completes, lane_cycles, mine, strict=False
+        ):
+            run = runs[kind]
+            key = (load, store, stores_it, lanes, id(before), kind)
+            if key not in known:
+                known[key] = self._row(load, store if stores_it else None, lanes, before, run, kind)
+            before = run
+            rows.append(known[key])
+        self._last = before
+        return rows
+
+    def _run(self, kind: int) -> PassRun:
+        return self._model.run(self._schedule.block_pattern(self._examples[kind]))
+
+    def _row(
+        self,
+        load: Move,
+        store: Move | None,
+        lanes: int,
+        before: PassRun | None,
+        run: PassRun,
+        kind: int,
+    ) -> Row:
+        """Return the row of a block of a kind whose passes follow others."""
+        parts = self._parts_of[kind]
         if self._schedule.mapping.fallback:
-            row.lane_cycles += run.vectors
-            return
-        pair = (id(self._before), id(run))
-        if pair not in self._borders:
-            self._borders[pair] = self._model.border(self._before, run)
-        row.run, row.border = run, self._borders[pair]
-        self._before = run
+            return Row(load, store, parts, lane_cycles=lanes + run.vectors)
+        border = self._model.border(before, run)
+        return Row(load, store, parts, run=run, border=border, lane_cycles=lanes)
 
     def closing(self) -> Cycles:
         """Return the time from the start of the last pass to its last stored sum."""
-        assert self._before is not None
-        return self._model.last(self._before.last)
+        assert self._last is not None
+        return self._model.last(self._last.last)

@@ -13,7 +13,7 @@ from accelsim.precision import get_recipe
 from accelsim.schedule import make_schedule, make_schedules, working_set
 from accelsim.schedule.candidates import shares, to_mapping
 from accelsim.schedule.dataflows import weight_stationary
-from accelsim.schedule.estimate import Extents, Sizer
+from accelsim.schedule.estimate import Extents, Shape, Sizer
 from accelsim.schedule.layout import ArrayLayout
 from accelsim.schedule.mapper import candidates, cost, room_for_blocks, search
 from accelsim.schedule.mapping import Dim, Level, Stationary
@@ -70,7 +70,7 @@ def test_search_finds_the_best_of_all_blocks_of_a_small_op(objective: Objective)
     room = room_for_blocks(chip, rule)
     assert room is not None
     (share,) = shares(op, chip, layout)
-    sizer = Sizer(op, share)
+    sizer = Sizer(Shape.of(op), share)
     costs = [
         cost(op, chip, layout, (share, one))
         for m, n, k, outside in product(range(1, 13), range(2, 13, 2), (8, 16), (False, True))
