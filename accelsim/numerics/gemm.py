@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any
 
@@ -18,28 +18,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from accelsim.errors import ConfigError, DataError, ShapeError
 from accelsim.formats import FloatFormat, NumberFormat
-from accelsim.formats.random_bits import (
-    Site,
-    StreamKey,
-    column_words,
-    field_width,
-    row_words,
-)
-from accelsim.numerics import rules
+from accelsim.formats.random_bits import StreamKey
 from accelsim.numerics.accumulation import accumulate
 from accelsim.numerics.addition import FLOAT64_PRECISION, Outputs
 from accelsim.numerics.chunk_paths import fits_float32
+from accelsim.numerics.compiled_product import by_kernel
 from accelsim.numerics.conditions import FLOAT64_SAFE_EXPONENT
 from accelsim.numerics.exact_product import multiply_exactly
 from accelsim.numerics.operands import OperandFacts, ProductFacts
-from accelsim.numerics.panels import (
-    aligned,
-    count_tasks,
-    lanes_of,
-    pack,
-    run_tasks,
-    skipping_pays,
-)
+from accelsim.numerics.panels import skipping_pays
 from accelsim.numerics.path_choice import PathChoice, PathName, Product
 from accelsim.numerics.paths import choose_path
 from accelsim.numerics.rules import Rule32
@@ -308,61 +295,6 @@ def _trust(choice: PathChoice, accumulator: Accumulator) -> None:
         return
     check_product(
         lambda a, b: by_kernel(a, b, accumulator, choice, threads=1, key=KEY), accumulator
-    )
-
-
-def by_kernel(
-    a: _Array,
-    b: _Array,
-    accumulator: Accumulator,
-    choice: PathChoice,
-    threads: int = 1,
-    key: StreamKey | None = None,
-    skip_zeros: bool = False,
-) -> _Array:
-    """Run one kernel on (batch, m, k) and (batch, k, n), whether or not it may be run.
-
-    `matmul` has proved that it may; anybody else must.
-    """
-    dtype = np.dtype(np.float64 if choice.is_wide else np.float32)
-    left = np.ascontiguousarray(a, dtype)
-    panels = pack(b, dtype)
-    batches, m, k = left.shape
-    out = aligned((batches, m, panels.shape[1] * lanes_of(dtype)), dtype, zeros=True)
-    tasks = count_tasks(batches, m, panels.shape[1])
-    arguments = (choice.inner, choice.outer, left, panels, out, accumulator.chunk_length(k))
-    if choice.is_stochastic:
-        from accelsim.numerics.kernels.block_random import multiply_tasks_random
-
-        words = _random_words(key, accumulator, batches * m, out.shape[-1])
-        run_tasks(partial(multiply_tasks_random, *arguments, *words), tasks, threads)
-    elif skip_zeros:
-        from accelsim.numerics.kernels.sparse import multiply_tasks_sparse
-
-        run_tasks(partial(multiply_tasks_sparse, *arguments), tasks, threads)
-    elif isinstance(choice.inner, rules.ChunkRule):
-        from accelsim.numerics.kernels.block_chunks import multiply_tasks_chunks
-
-        run_tasks(partial(multiply_tasks_chunks, *arguments), tasks, threads)
-    else:
-        from accelsim.numerics.kernels.block import multiply_tasks
-
-        run_tasks(partial(multiply_tasks, *arguments), tasks, threads)
-    return out[..., : b.shape[-1]]
-
-
-def _random_words(
-    key: StreamKey | None, accumulator: Accumulator, rows: int, columns: int
-) -> tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.int64], int]:
-    """Return the words of rows (inside chunks, over chunks) and columns, and a field's width."""
-    if key is None:
-        raise ConfigError("Stochastic rounding needs a key: randomness is explicit.")
-    names = np.arange(rows, dtype=np.uint64)
-    return (
-        row_words(key.base(Site.INNER), names),
-        row_words(key.base(Site.OUTER), names),
-        column_words(np.arange(columns)).view(np.int64),
-        field_width(accumulator.random_bits),
     )
 
 

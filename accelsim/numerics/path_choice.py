@@ -78,12 +78,12 @@ class PathChoice:
     def is_wide(self) -> bool:
         """Whether the carrier is float64."""
         rule = self.inner.rounding if isinstance(self.inner, rules.TreeSum) else self.inner
-        return not isinstance(rule, rules.Rule32 | rules.Ordered32)
+        return not isinstance(rule, rules.Rule32 | rules.Ordered32 | rules.Stochastic32)
 
     @property
     def is_stochastic(self) -> bool:
         """Whether a kernel needs random words."""
-        random = (rules.Stochastic64, rules.StochasticThreshold64)
+        random = (rules.Stochastic64, rules.Stochastic32, rules.StochasticThreshold64)
         return isinstance(self.inner, random) or isinstance(self.outer, random)
 
     @property

@@ -42,9 +42,11 @@ from accelsim.numerics.path_choice import PathChoice, PathName
 from accelsim.numerics.rule_constants import (
     FLOAT32_BITS,
     FLOAT64_BITS,
+    RANDOM_BITS,
     grid32,
     rule64,
     split32,
+    stochastic32,
     stochastic64,
 )
 from accelsim.precision import AccumulationMethod, Accumulator, PairRule
@@ -327,6 +329,30 @@ def _stochastic(
         obstacle = "a sum could need more bits than float64 has"
     if obstacle:
         return _general(accumulator, inner, outer, obstacle)
-    names = ("(c) and (d) hold", "every sum is exact in float64 before it is rounded")
-    rule_in, rule_out = (stochastic64(f, accumulator.random_bits) for f in (inner, outer))
-    return PathChoice(PathName.STOCHASTIC, names, rule_in, rule_out)
+    names: tuple[str, ...] = (
+        "(c) and (d) hold",
+        "every sum is exact in float64 before it is rounded",
+    )
+    count = accumulator.random_bits
+    rule_in: rules.Rule = stochastic64(inner, count)
+    if count == RANDOM_BITS and _stochastic_in_float32(products, inner, outer, reach):
+        rule_in = stochastic32(inner, min(chunk, products.k))
+        names = (*names, "float32 holds all sums, and many of them before they are rounded")
+    return PathChoice(PathName.STOCHASTIC, names, rule_in, stochastic64(outer, count))
+
+
+def _stochastic_in_float32(
+    products: ProductFacts, inner: FloatFormat, outer: FloatFormat, reach: float
+) -> bool:
+    """Return whether float32 holds operands, products and rounded sums, none of them subnormal.
+
+    It cuts off at most as many bits as are random, and at least one.
+    """
+    return (
+        products.narrow
+        and products.significant_bits <= FLOAT32_BITS
+        and products.lsb_exponent >= FLOAT32_MIN_EXPONENT
+        and reach < FLOAT32_LIMIT
+        and FLOAT32_BITS - RANDOM_BITS <= inner.precision < FLOAT32_BITS
+        and outer.precision <= FLOAT32_BITS
+    )

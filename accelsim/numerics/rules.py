@@ -133,6 +133,24 @@ class Stochastic64(NamedTuple):
     keep: np.int64
 
 
+class Stochastic32(NamedTuple):
+    """As `Stochastic64`, in float32 where that holds the sum.
+
+    There are 16 random bits; those below float32's last bit make no difference.
+    """
+
+    #: 16 minus the bits of float32 that are cut off.
+    shift: np.int32
+    #: The places of the random bits, the bits that are cut off.
+    mask: np.int32
+    #: The bits that are kept.
+    keep: np.int32
+    #: By how much roundings may increase a chunk's sum of magnitudes, at most.
+    growth: np.float32
+    #: The rule where float32 does not hold a sum.
+    exact: Stochastic64
+
+
 class StochasticThreshold64(NamedTuple):
     """Any format, stochastic, with a sticky last bit: a random threshold per sum."""
 
@@ -191,6 +209,7 @@ Rule = (
     | Nearest64
     | Threshold64
     | Stochastic64
+    | Stochastic32
     | StochasticThreshold64
     | ClampedInteger
     | GroupedSum

@@ -33,6 +33,15 @@ def compiled(function: Function) -> Any:
     return dispatcher
 
 
+def compiled_part(function: Function) -> Any:
+    """Compile a part of kernels that allocates nothing, so that it counts no references.
+
+    Counting, at every call, costs more than a short loop, and threads would share the counts.
+    """
+    without_counts: Any = njit
+    return without_counts(nogil=True, _nrt=False)(function)
+
+
 def inlined(function: Function) -> Any:
     """Make a part of kernels that has no life of its own."""
     return njit(nogil=True, inline="always")(function)

@@ -65,6 +65,35 @@ def finish(row: Any, columns: Any) -> Any:
     return bit_xor(low, funnel_shift_left(high, high, splat(np.int64(32))))
 
 
+@inlined
+def crossed_words(row: Any, columns: Any, upper: Any) -> Any:
+    """Return what `finish` does; `upper` holds the upper halves of the columns' words."""
+    low = _low_product(row, columns)
+    high = _high_product(row, upper)
+    return bit_xor(low, funnel_shift_left(high, high, splat(np.int64(32))))
+
+
+@inlined
+def uncrossed_words(row: Any, columns: Any, upper: Any) -> Any:
+    """Return what `crossed_words` does, with the halves of every word exchanged."""
+    low = _low_product(row, columns)
+    high = _high_product(row, upper)
+    return bit_xor(high, funnel_shift_left(low, low, splat(np.int64(32))))
+
+
+@inlined
+def _low_product(row: Any, columns: Any) -> Any:
+    words = bit_xor(splat(row), columns)
+    return multiply(bit_and(words, splat(_LOW_HALF)), splat(_FINISH_LOW))
+
+
+@inlined
+def _high_product(row: Any, upper: Any) -> Any:
+    # Bits above the lower half are dropped, so the row's sign may be shifted in.
+    words = bit_xor(splat(row >> 32), upper)
+    return multiply(bit_and(words, splat(_LOW_HALF)), splat(_FINISH_HIGH))
+
+
 def random_step(rule: Any, a: Any, b: Any, total: Any, words: Any, field: Any) -> Any:
     """Return a * b + total, rounded by `rule`; in compiled code only.
 

@@ -303,3 +303,5 @@ def _cast(twins: dict[str, str]) -> Any:
 #: The bits of floats as integers, and back.
 as_integer = _cast(_INTEGER_TWIN)
 as_float = _cast(_FLOAT_TWIN)
+#: The two halves of 64-bit integers, the lower one first.
+as_halves = _cast({"i64": "i32"})

@@ -7,7 +7,7 @@ import pytest
 
 from accelsim.formats import FloatFormat, get_format
 from accelsim.numerics import PathChoice, PathName, matmul, rules
-from accelsim.numerics.gemm import by_kernel
+from accelsim.numerics.compiled_product import by_kernel
 from accelsim.numerics.rule_constants import grid32, split32
 from accelsim.precision import Accumulator
 

@@ -230,3 +230,16 @@ def test_kernels_run_where_nothing_can_be_written():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 4, 64, None])
+@pytest.mark.parametrize("name", ["fp16_e6m9", "fp16_e5m10", "bf16"])
+@pytest.mark.parametrize("spread", [0, 9])
+def test_stochastic_sums_in_float32_are_those_of_the_definition(chunk, name, spread):
+    """Where operands differ by 2**9, sums need more bits than float32 has, and float64 helps."""
+    a, b = _fp8(6, 203), _fp8(203, 130, seed=1)
+    a[:, ::3] *= 2.0**-spread
+    b[:, 7] = 0.0
+    accumulator = Accumulator(format=name, chunk_size=chunk, rounding=Rounding.STOCHASTIC)
+    found = matmul(a, b, accumulator, key=KEY)
+    np.testing.assert_array_equal(found, _definition(a, b, accumulator, key=KEY))

@@ -1,0 +1,121 @@
+"""Matrix products by compiled code: operands laid out, a kernel picked, tasks run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.errors import ConfigError
+from accelsim.formats.random_bits import (
+    Site,
+    StreamKey,
+    column_words,
+    field_width,
+    row_words,
+)
+from accelsim.numerics import rules
+from accelsim.numerics.panels import aligned, count_tasks, lanes_of, pack, run_tasks
+from accelsim.numerics.path_choice import PathChoice
+from accelsim.precision import Accumulator
+
+_Array = NDArray[np.floating[Any]]
+#: Does tasks from its first argument to before its second.
+_Work = Callable[[int, int], None]
+#: Bits of the upper half of a word.
+_HALF_BITS = np.int64(32)
+
+
+def by_kernel(
+    a: _Array,
+    b: _Array,
+    accumulator: Accumulator,
+    choice: PathChoice,
+    threads: int = 1,
+    key: StreamKey | None = None,
+    skip_zeros: bool = False,
+) -> _Array:
+    """Run one kernel on (batch, m, k) and (batch, k, n), whether or not it may be run.
+
+    `accelsim.numerics.gemm` has proved that it may; anybody else must.
+    """
+    dtype = np.dtype(np.float64 if choice.is_wide else np.float32)
+    left = np.ascontiguousarray(a, dtype)
+    panels = pack(b, dtype)
+    batches, m, k = left.shape
+    out = aligned((batches, m, panels.shape[1] * lanes_of(dtype)), dtype, zeros=True)
+    tasks = count_tasks(batches, m, panels.shape[1])
+    arguments = (choice.inner, choice.outer, left, panels, out, accumulator.chunk_length(k))
+    if choice.is_stochastic:
+        work = _random_work(arguments, key, accumulator)
+    else:
+        work = _work(arguments, skip_zeros=skip_zeros)
+    run_tasks(work, tasks, threads)
+    return out[..., : b.shape[-1]]
+
+
+def _work(arguments: tuple[Any, ...], *, skip_zeros: bool) -> _Work:
+    """Return the kernel of a rule without randomness."""
+    if skip_zeros:
+        from accelsim.numerics.kernels.sparse import multiply_tasks_sparse
+
+        return partial(multiply_tasks_sparse, *arguments)
+    if isinstance(arguments[0], rules.ChunkRule):
+        from accelsim.numerics.kernels.block_chunks import multiply_tasks_chunks
+
+        return partial(multiply_tasks_chunks, *arguments)
+    from accelsim.numerics.kernels.block import multiply_tasks
+
+    return partial(multiply_tasks, *arguments)
+
+
+def _random_work(
+    arguments: tuple[Any, ...], key: StreamKey | None, accumulator: Accumulator
+) -> _Work:
+    """Return the kernel of a stochastic rule, with the words of rows and columns."""
+    if key is None:
+        raise ConfigError("Stochastic rounding needs a key: randomness is explicit.")
+    inner, _, left, panels, out, _ = arguments
+    names = np.arange(left.shape[0] * left.shape[1], dtype=np.uint64)
+    rows = [row_words(key.base(site), names) for site in (Site.INNER, Site.OUTER)]
+    columns = column_words(np.arange(out.shape[-1])).view(np.int64)
+    if isinstance(inner, rules.Stochastic32):
+        from accelsim.numerics.kernels.block_random32 import multiply_tasks_random32
+
+        bounds = _bounds(left, panels)
+        halves = _columns_by_halves(columns, panels.shape[-1])
+        return partial(multiply_tasks_random32, *arguments, bounds, *rows, halves)
+    from accelsim.numerics.kernels.block_random import multiply_tasks_random
+
+    width = field_width(accumulator.random_bits)
+    return partial(multiply_tasks_random, *arguments, *rows, columns, width)
+
+
+def _columns_by_halves(columns: NDArray[np.int64], lanes: int) -> NDArray[np.int64]:
+    """Return by panel the words of even columns, their upper halves, and those of odd ones."""
+    pairs = columns.reshape(-1, lanes // 2, 2)
+    words = [word for i in range(2) for word in (pairs[..., i], pairs[..., i] >> _HALF_BITS)]
+    out: NDArray[np.int64] = aligned((2 * columns.size,), columns.dtype)
+    np.stack(words, axis=1, out=out.reshape(-1, len(words), lanes // 2))
+    return out
+
+
+def _bounds(left: _Array, panels: _Array) -> tuple[_Array, _Array, _Array, _Array]:
+    """Return lowest set bits and magnitudes: of every element of A, of every row of panels.
+
+    Each is followed by a vector of zeros, so that a whole vector lies behind every element.
+    """
+    from accelsim.numerics.kernels.lowest_bits import describe, describe_rows
+
+    lanes = lanes_of(left.dtype)
+    flat = aligned(((left.size // lanes + 2) * lanes,), left.dtype, zeros=True)
+    flat[: left.size] = left.reshape(-1)
+    lowest, sizes = (aligned(flat.shape, flat.dtype) for _ in range(2))
+    describe(flat, lowest, sizes)
+    rows = panels.size // lanes
+    bits = [aligned((rows + lanes,), np.dtype(np.int32), zeros=True) for _ in range(2)]
+    describe_rows(panels.reshape(-1), rows, *bits)
+    return lowest, sizes, bits[0].view(left.dtype), bits[1].view(left.dtype)

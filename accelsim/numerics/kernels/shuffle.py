@@ -1,0 +1,114 @@
+"""Operations across the lanes of vectors: halves of pairs, and the least or largest lane."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from accelsim.numerics.kernels.vector import VECTOR_BYTES, Vector
+
+#: As in `accelsim.numerics.kernels.vector`: what it returns is called in compiled code only.
+_operation: Any = intrinsic
+_declare: Any = cgutils.get_or_insert_function
+#: Lanes of the vectors of 32-bit and of 64-bit numbers.
+_NARROW = VECTOR_BYTES // 4
+_WIDE = VECTOR_BYTES // 8
+_WIDE_TYPE = ir.VectorType(ir.DoubleType(), _WIDE)
+_HALF_TYPE = ir.VectorType(ir.FloatType(), _WIDE)
+
+
+def _places(lanes: Sequence[int]) -> Any:
+    return ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), list(lanes))
+
+
+def _pairing(place: Callable[[int], tuple[int, int]]) -> Any:
+    """Make a merge of two vectors by pairs: for an even lane, where its pair comes from."""
+    lanes = [lane for even in range(0, _NARROW, 2) for lane in place(even)]
+
+    @_operation
+    def operation(_typing: Any, x: Any, y: Any) -> Any:
+        def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+            return builder.shuffle_vector(args[0], args[1], _places(lanes))
+
+        return x(x, y), generate
+
+    return operation
+
+
+#: Pairs of an even lane of x and the odd lane of y beside it.
+even_then_odd = _pairing(lambda even: (even, _NARROW + even + 1))
+#: Pairs of an odd lane of x and the even lane of y beside it.
+odd_then_even = _pairing(lambda even: (even + 1, _NARROW + even))
+
+
+def _exchange(distance: int) -> Any:
+    """Make an exchange of lanes with those that lie `distance`, a power of two, away."""
+
+    @_operation
+    def operation(_typing: Any, x: Any) -> Any:
+        def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+            lanes = [lane ^ distance for lane in range(_NARROW)]
+            return builder.shuffle_vector(args[0], args[0], _places(lanes))
+
+        return x(x), generate
+
+    return operation
+
+
+#: Lanes exchanged within each pair, and pairs exchanged within each four.
+swap_lanes = _exchange(1)
+swap_pairs = _exchange(2)
+
+
+def _every_other(first: int) -> Any:
+    """Make a widening of every other lane of a float32 vector, from `first` on."""
+
+    @_operation
+    def operation(_typing: Any, x: Any) -> Any:
+        def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+            half = builder.shuffle_vector(args[0], args[0], _places(range(first, _NARROW, 2)))
+            return builder.fpext(half, _WIDE_TYPE)
+
+        return Vector("f64")(x), generate
+
+    return operation
+
+
+even_lanes = _every_other(0)
+odd_lanes = _every_other(1)
+
+
+@_operation
+def join_lanes(_typing: Any, even: Any, odd: Any) -> Any:
+    """Return the float32 vector of which two float64 vectors are the even and odd lanes."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        halves = [builder.fptrunc(half, _HALF_TYPE) for half in args]
+        lanes = [lane for i in range(_WIDE) for lane in (i, _WIDE + i)]
+        return builder.shuffle_vector(*halves, _places(lanes))
+
+    return Vector("f32")(even, odd), generate
+
+
+def _reduction(name: str) -> Any:
+    """Make a reduction of the lanes of an int32 vector."""
+
+    @_operation
+    def operation(_typing: Any, x: Any) -> Any:
+        def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+            function_type = ir.FunctionType(ir.IntType(32), [args[0].type])
+            full_name = f"llvm.vector.reduce.{name}.v{_NARROW}i32"
+            return builder.call(_declare(builder.module, function_type, full_name), args)
+
+        return types.int32(x), generate
+
+    return operation
+
+
+smallest_lane = _reduction("smin")
+largest_lane = _reduction("smax")
