@@ -13,10 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.formats import FloatFormat, NumberFormat
 from accelsim.numerics.vector_ops_arithmetic import Arithmetic
 
 Array = NDArray[np.floating[Any]]
 
+#: Significant bits of a number between two neighbours of the widest compute format, and the
+#: bits of a float64 below them.
+_BOUNDARY_BITS = 26
+_BELOW_BOUNDARIES = 2 ** (53 - _BOUNDARY_BITS) - 1
 #: Splits a float64 into two halves of at most 26 significant bits (Dekker 1971).
 _SPLITTER = 2.0**27 + 1.0
 
@@ -69,8 +74,27 @@ def unscale(x: Array, scale_a: Array, scale_b: Array, arithmetic: Arithmetic) ->
     if arithmetic.format is None:
         return quotient
     if np.any(np.frexp(divisor)[0] != 0.5):  # else the quotient is exact
-        quotient = _quotient_to_odd(quotient, numerator, divisor)
+        doubtful = _may_be_a_boundary(quotient, arithmetic.format)
+        divisors = np.broadcast_to(divisor, quotient.shape)[doubtful]
+        quotient[doubtful] = _quotient_to_odd(quotient[doubtful], numerator[doubtful], divisors)
     return arithmetic.enter(quotient)
+
+
+def _may_be_a_boundary(quotient: Array, fmt: NumberFormat) -> NDArray[np.bool_]:
+    """Return where a rounded quotient may lie on a number at which the rounding changes.
+
+    Anywhere else it lies strictly between the same two of them as the exact quotient,
+    because each of them is a float64 number, and so it rounds like that. In a format of p
+    bits they are its numbers and the middles between them: p + 1 bits.
+    """
+    smallest = 2 * float(np.finfo(np.float64).smallest_normal)
+    if (
+        not isinstance(fmt, FloatFormat)
+        or fmt.precision + 1 > _BOUNDARY_BITS
+        or fmt.min_quantum < smallest
+    ):
+        return np.ones(quotient.shape, dtype=np.bool_)
+    return np.equal(quotient.view(np.int64) & _BELOW_BOUNDARIES, 0)
 
 
 def _quotient_to_odd(quotient: Array, numerator: Array, divisor: Array) -> Array:

@@ -230,3 +230,16 @@ def test_unscale_of_the_reference_is_plain_float64() -> None:
     one = np.ones(1)
     assert unscale(np.array([3.0]), 3 * one, one, Arithmetic(None))[0] == 1.0
     assert math.isnan(unscale(np.array([np.nan]), one, one, Arithmetic(fmt_of("fp32")))[0])
+
+
+@pytest.mark.parametrize("name", ["fp32", "fp16_e6m9", "bf16", "fp8_e5m2", "dlfloat16"])
+def test_unscale_mends_every_quotient_that_can_be_wrong(name: str) -> None:
+    # Whole numbers over 3 x 2^-9 and products of two float32 numbers: many ties and near ties.
+    # The slow definition rounds the exact quotient of fractions.
+    fmt, rng = fmt_of(name), np.random.default_rng(11)
+    x = np.concatenate([np.arange(-300.0, 300.0), rng.integers(-(2**24), 2**24, 300)])
+    for scales in ((3.0, 2.0**-9), (1.5, 0.75), (float(np.float32(0.7)), float(np.float32(1.3)))):
+        a, b = (np.array([scale], np.float32) for scale in scales)
+        divisor = Fraction(scales[0]) * Fraction(scales[1])
+        expected = [fmt.round_scalar(Fraction(value) / divisor) for value in x.tolist()]
+        assert_same(unscale(x, a, b, Arithmetic(fmt)), expected)
