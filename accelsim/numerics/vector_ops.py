@@ -94,7 +94,8 @@ def _may_be_a_boundary(quotient: Array, fmt: NumberFormat) -> NDArray[np.bool_]:
         or fmt.min_quantum < smallest
     ):
         return np.ones(quotient.shape, dtype=np.bool_)
-    return np.equal(quotient.view(np.int64) & _BELOW_BOUNDARIES, 0)
+    is_boundary: NDArray[np.bool_] = (quotient.view(np.int64) & _BELOW_BOUNDARIES) == 0
+    return is_boundary
 
 
 def _quotient_to_odd(quotient: Array, numerator: Array, divisor: Array) -> Array:
