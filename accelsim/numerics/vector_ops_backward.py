@@ -120,6 +120,36 @@ def cross_entropy_backward(
     return arithmetic.multiply(difference, factor).reshape(p.shape)
 
 
+def binary_cross_entropy(x: Array, target: Array, arithmetic: Arithmetic) -> Array:
+    """Return the mean of -log sigmoid(x) where the target is 1, -log(1 - sigmoid(x)) where 0.
+
+    In the form max(x, 0) - x * target + log(1 + exp(-|x|)), which never overflows; the
+    logarithm is that of the exact sum, rounded once. One element; NaN where there are none.
+
+    Examples
+    --------
+    >>> binary_cross_entropy(np.array([0.0, 800.0]), np.array([1.0, 1.0]), Arithmetic(None))
+    array([0.34657359])
+    """
+    values = arithmetic.cast(x)
+    with np.errstate(all="ignore"):
+        tail = arithmetic.enter(np.log1p(np.exp(-np.abs(values.astype(np.float64)))))
+    picked = arithmetic.multiply(values, target)
+    losses = arithmetic.add(arithmetic.subtract(np.maximum(values, 0), picked), tail)
+    rows = losses.reshape(-1, 1)
+    return arithmetic.divide_by_count(ordered_sum(rows, arithmetic), len(rows))
+
+
+def binary_cross_entropy_backward(
+    x: Array, target: Array, loss_scale: Array, arithmetic: Arithmetic
+) -> Array:
+    """Return round(round(round(sigmoid(x)) - target) * round(loss_scale / elements))."""
+    with np.errstate(all="ignore"):
+        share = arithmetic.enter(1.0 / (1.0 + np.exp(-x.astype(np.float64))))
+    factor = arithmetic.divide_by_count(loss_scale, x.size)
+    return arithmetic.multiply(arithmetic.subtract(share, target), factor)
+
+
 def squared_error(x: Array, target: Array, arithmetic: Arithmetic) -> Array:
     """Return the mean of round(d * d), d = round(x - target), one element."""
     difference = arithmetic.subtract(x, target).reshape(-1, 1)

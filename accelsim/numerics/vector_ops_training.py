@@ -128,6 +128,8 @@ TRAINING: Mapping[str, Function] = MappingProxyType(
         "all_finite": _all_finite,
         "avg_pool_backward": _avg_pool_backward,
         "batch_norm_backward": _batch_norm_backward,
+        "binary_cross_entropy": _plain(backward.binary_cross_entropy),
+        "binary_cross_entropy_backward": _plain(backward.binary_cross_entropy_backward),
         "channel_mean": _plain(statistics.channel_mean),
         "channel_sum": _plain(statistics.channel_sum),
         "channel_variance": _plain(statistics.channel_variance),

@@ -30,8 +30,15 @@ _KIB = 1024
 
 def trainings_table(results: Sequence[TrainingResult]) -> Table:
     """Return one row per training: its last losses and accuracies."""
-    heads = ("recipe", "chip", "steps", "loss", "train accuracy", "test accuracy", "test error %")
-    return plain_table(_title(results), heads, [_training_row(result) for result in results])
+    return plain_table(
+        _title(results), _heads(results), [_training_row(result) for result in results]
+    )
+
+
+def _heads(results: Sequence[TrainingResult]) -> tuple[str, ...]:
+    """Return the heads of the table of trainings, which share the data and so the metric."""
+    tested = f"test {results[0].metric.value.replace('_', ' ')}"
+    return ("recipe", "chip", "steps", "loss", "train accuracy", tested, "test error %")
 
 
 def prices_table(result: TrainingResult) -> Table:
@@ -134,11 +141,10 @@ def write_training_folder(
 
 def training_page(results: Sequence[TrainingResult], curves: str) -> str:
     """Return one HTML page with the tables and the curves (as SVG text); needs no network."""
-    heads = ("recipe", "chip", "steps", "loss", "train accuracy", "test accuracy", "test error %")
     body = [
         f"<h1>{html.escape(_title(results))}</h1>",
         f"<p>{html.escape(results[0].provenance)}; {html.escape(_settings(results[0]))}</p>",
-        html_table(heads, [_training_row(result) for result in results]),
+        html_table(_heads(results), [_training_row(result) for result in results]),
         curves[curves.index("<svg") :],
         "<h2>Price: one step simulated, times the steps</h2>",
         *(html_table((*_PRICE_HEADS, "energy ratio"), _price_rows(r)) for r in results),

@@ -17,7 +17,7 @@ from accelsim.training.checkpoint import load_checkpoint, save_checkpoint
 from accelsim.training.result import HISTORY, TrainingResult, history_csv
 from accelsim.training.settings import learning_rate_at
 from accelsim.training.state import TrainingState
-from accelsim.training.step import accuracy, advance, first_state, trained_parameters
+from accelsim.training.step import advance, first_state, score, trained_parameters
 from accelsim.training.task import Programs, Task, compile_task
 
 #: Steps between two rows of the history; the end of an epoch is a row in any case.
@@ -110,9 +110,12 @@ def _one_step(task: Task, programs: Programs, state: TrainingState, threads: int
     tested = None
     if is_epoch and not is_end:
         parameters = trained_parameters(task, programs.step, state)
-        tested = accuracy(task, programs.test, parameters, threads=threads)
+        tested = score(task, programs.test, parameters, threads=threads)
     return state.with_row(
-        epoch=epoch, batch=task.settings.batch, test_accuracy=tested, learning_rate=rate
+        epoch=epoch,
+        batch=task.settings.batch * task.answers,
+        test_accuracy=tested,
+        learning_rate=rate,
     )
 
 
@@ -145,6 +148,7 @@ def _result(
         weights_sha256=_digest(parameters),
         skipped=state.step - state.updates - (state.diverged_at is not None),
         diverged_at=state.diverged_at,
+        metric=task.metric,
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.training.metrics import Metric
 from accelsim.training.state import HistoryRow
 
 TRAINING_SCHEMA = "accelsim.training/1"
@@ -98,6 +99,8 @@ class TrainingResult:
         Steps whose gradients were not finite under a dynamic loss scale.
     diverged_at : int or None
         Step at which the loss was no number any more.
+    metric : Metric
+        What `test_accuracy` is.
     prices : tuple of TrainingPrice
         The chip's own first, then those that it is compared with.
     """
@@ -115,11 +118,12 @@ class TrainingResult:
     weights_sha256: str
     skipped: int = 0
     diverged_at: int | None = None
+    metric: Metric = Metric.ACCURACY
     prices: tuple[TrainingPrice, ...] = field(default=())
 
     @property
     def test_accuracy(self) -> float | None:
-        """Share of the test samples that are right at the end; None if training diverged."""
+        """What the test said at the end, by `metric`; None if training diverged."""
         return self.history[-1].test_accuracy if self.history else None
 
     def document(self) -> dict[str, Any]:
@@ -134,6 +138,7 @@ class TrainingResult:
             "provenance": self.provenance,
             "settings": dict(self.settings),
             "identity": dict(self.identity),
+            "metric": self.metric.value,
             "test_accuracy": self.test_accuracy,
             "skipped_steps": self.skipped,
             "diverged_at": self.diverged_at,

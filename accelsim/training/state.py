@@ -27,7 +27,7 @@ class HistoryRow:
     loss, train_accuracy : float
         Means over the samples of these steps, before each step's update.
     test_accuracy : float or None
-        Share of the test samples that are classified right; at the end of an epoch.
+        What the test said, by `Task.metric`; at the end of an epoch.
     learning_rate, loss_scale : float
         Of the last step.
     """

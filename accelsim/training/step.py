@@ -14,6 +14,7 @@ from accelsim.numerics.executor import execute
 from accelsim.numerics.initialize import BoundTensors, bind_tensors, he_parameters
 from accelsim.training.batches import batch_at
 from accelsim.training.loss_scale import SMALLEST, LossScale
+from accelsim.training.metrics import Metric, hit_ratio, is_right
 from accelsim.training.parameters import network_parameters
 from accelsim.training.settings import learning_rate_at
 from accelsim.training.state import TrainingState
@@ -51,7 +52,7 @@ def advance(
     labels = task.train.labels[chosen]
     given = {
         **task.inputs(task.train.x[chosen]),
-        LABELS: labels.astype(np.float32),
+        LABELS: labels.astype(np.float32).reshape(trace.tensors[LABELS].shape),
         **_numbers(task, state),
         **state.tensors,
     }
@@ -62,7 +63,7 @@ def advance(
     )  # fmt: skip
     logits, loss = run.tensors[trace.outputs[0]], float(run.tensors[LOSS][0])
     is_finite = FINITE not in run.tensors or float(run.tensors[FINITE][0]) == 1.0
-    right = int(np.count_nonzero(logits.argmax(axis=-1) == labels))
+    right = int(np.count_nonzero(is_right(logits, labels)))
     scale = state.loss_scale.after(task.recipe.loss_scaling, is_finite=is_finite)
     after = replace(
         state,
@@ -99,15 +100,24 @@ def trained_parameters(task: Task, program: Program, state: TrainingState) -> di
     return network_parameters(program.trace.parameters, state.tensors, task.workload.parameters)
 
 
-def accuracy(
+def score(
     task: Task, program: Program, parameters: Mapping[str, Array], *, threads: int = 1
 ) -> float:
-    """Return the share of the test samples whose largest output is that of their class.
+    """Return how good the network is on the test samples, by `Task.metric`, from 0 to 1."""
+    outputs = _outputs(task, program, parameters, threads=threads)
+    if task.metric is Metric.HIT_RATIO:
+        assert task.data.candidates is not None, "the metric of groups comes with their size"
+        return hit_ratio(outputs[:, 0], task.data.candidates)
+    right = is_right(outputs, task.test.labels)
+    return int(np.count_nonzero(right)) / right.size
 
-    A sample with a NaN among its outputs counts as wrong.
-    """
+
+def _outputs(
+    task: Task, program: Program, parameters: Mapping[str, Array], *, threads: int
+) -> Array:
+    """Return the network's outputs for all test samples: (samples, ..., numbers)."""
     split, trace = task.test, program.trace
-    right = 0
+    found = []
     for start in range(0, len(split), trace.batch):
         part = np.arange(start, start + trace.batch) % len(split)
         x = task.inputs(split.x[part])
@@ -116,7 +126,5 @@ def accuracy(
             schedules=program.orders, threads=threads, seed=task.settings.seed,
             references=False, counts=False,
         )  # fmt: skip
-        is_right = run.output.argmax(axis=-1) == split.labels[part]
-        is_right &= ~np.isnan(run.output).any(axis=-1)
-        right += int(np.count_nonzero(is_right[: len(split) - start]))
-    return right / len(split)
+        found.append(run.output)
+    return np.concatenate(found)[: len(split)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from accelsim.precision import Recipe
 from accelsim.schedule import make_schedules
 from accelsim.schedule.reduction_order import ReductionOrder
 from accelsim.training.datasets import DataSet, Split, network_inputs
+from accelsim.training.metrics import Metric
 from accelsim.training.settings import TrainingSettings
 from accelsim.workload import Trace, Workload, lower
 
@@ -31,8 +33,9 @@ class Task:
     Parameters
     ----------
     workload : Workload
-        A network with one output: a number for every class. Where it has several inputs,
-        the data have a part for each.
+        A network with one output: a number for every class, or for two classes one number,
+        which is above 0 for class 1, or a number for every class and place of a text. Where
+        it has several inputs, the data have a part for each.
     recipe : Recipe
     chip : Chip or None
         Its schedules order the additions; plain k order where it is None.
@@ -55,10 +58,11 @@ class Task:
         for split in (self.data.train, self.data.test):
             self.inputs(split.x[:1])
         shape = self.workload.graph.nodes[-1].output_shape
-        if shape != (self.data.classes,):
+        wanted = (*self.data.train.labels.shape[1:], self.data.classes)
+        if shape != wanted and (shape, self.data.classes) != ((1,), 2):
             raise ShapeError(
                 f"{self.workload.name} ends with the shape {shape}; {self.data.name} has"
-                f" {self.data.classes} classes."
+                f" {self.data.classes} classes, which asks for {wanted}."
             )
         if self.settings.batch > len(self.train):
             raise ConfigError(
@@ -70,14 +74,25 @@ class Task:
         return network_inputs(x, self.workload.given, self.data.parts)
 
     @property
+    def metric(self) -> Metric:
+        """What a test measures."""
+        return Metric.ACCURACY if self.data.candidates is None else Metric.HIT_RATIO
+
+    @property
+    def answers(self) -> int:
+        """Labels of a sample: 1, or one for every place of a text."""
+        return math.prod(self.data.train.labels.shape[1:])
+
+    @property
     def train(self) -> Split:
         """Samples to train on."""
         return self.data.train.first(self.settings.train_samples)
 
     @property
     def test(self) -> Split:
-        """Samples to test on."""
-        return self.data.test.first(self.settings.test_samples)
+        """Samples to test on; of groups of candidates all that one of them is in."""
+        count, together = self.settings.test_samples, self.data.candidates or 1
+        return self.data.test.first(count if count is None else -(-count // together) * together)
 
     @property
     def steps_per_epoch(self) -> int:

@@ -19,8 +19,18 @@ class Loss(StrEnum):
 
     #: Of the softmax over the last axis, for class numbers; mean over rows.
     CROSS_ENTROPY = "cross_entropy"
+    #: Of the sigmoid of every number, for targets 0 and 1; mean over numbers.
+    BINARY_CROSS_ENTROPY = "binary_cross_entropy"
     #: Mean squared difference to target values.
     SQUARED_ERROR = "squared_error"
+
+
+def usual_loss(shape: tuple[int, ...]) -> Loss:
+    """Return the loss of a network that classifies, by the shape of its output.
+
+    One number says how sure the network is of class 1; more are one for every class.
+    """
+    return Loss.BINARY_CROSS_ENTROPY if shape[-1] == 1 else Loss.CROSS_ENTROPY
 
 
 def lower_loss(builder: TraceBuilder, loss: Loss, output: str, *, softmax: str | None) -> str:
@@ -31,7 +41,7 @@ def lower_loss(builder: TraceBuilder, loss: Loss, output: str, *, softmax: str |
     builder : TraceBuilder
         Gets the inputs ``labels`` and ``loss_scale`` and the tensor ``loss``.
     loss : Loss
-        For the cross entropy, `output` holds logits.
+        For the cross entropies, `output` holds logits.
     output : str
         Tensor of the output.
     softmax : str or None

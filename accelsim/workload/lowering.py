@@ -34,7 +34,7 @@ def lower(
     batch: int = 1,
     phase: RunPhase | str = RunPhase.INFERENCE,
     optimizer: Optimizer | str = Optimizer.SGD,
-    loss: Loss | str = Loss.CROSS_ENTROPY,
+    loss: Loss | str | None = None,
 ) -> Trace:
     """Lower a network to the trace of what a chip does.
 
@@ -50,8 +50,9 @@ def lower(
         ``inference`` or ``training``; for the latter see `accelsim.workload.training`.
     optimizer : Optimizer or str
         ``sgd`` or ``adam``; training only.
-    loss : Loss or str
-        ``cross_entropy`` or ``squared_error`` of the network's first output; training only.
+    loss : Loss or str, optional
+        ``cross_entropy``, ``binary_cross_entropy`` or ``squared_error`` of the network's first
+        output; training only. Where None, the first, or the second for an output of one number.
 
     Returns
     -------
@@ -76,8 +77,9 @@ def lower(
     if phase not in known:
         raise ConfigError(f"The phase is {phase!r}; it must be one of: {', '.join(known)}.")
     if phase == RunPhase.TRAINING:
+        chosen = None if loss is None else Loss(loss)
         return lower_training(
-            workload, recipe, batch=batch, optimizer=Optimizer(optimizer), loss=Loss(loss)
+            workload, recipe, batch=batch, optimizer=Optimizer(optimizer), loss=chosen
         )
     builder = TraceBuilder(recipe, batch)
     produced = lower_forward(workload, builder)

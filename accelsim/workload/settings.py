@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import ConfigError
-from accelsim.workload.loss import LABELS, LOSS_SCALE
+from accelsim.workload.loss import LABELS, LOSS_SCALE, Loss
 from accelsim.workload.optimizer import SETTINGS, Optimizer
 from accelsim.workload.trace import Trace
 
@@ -85,7 +85,7 @@ def step_settings(
 def seeded_inputs(trace: Trace, *, seed: int = 0, loss_scale: float = 1.0) -> Settings:
     """Return all inputs of a trace but those of the network, for a training step on seeded labels.
 
-    Class numbers are uniform over the logits' last axis, target values normal; the
+    Class numbers are uniform, over the logits' last axis or 0 and 1, target values normal; the
     optimizer's numbers are usual ones. A trace without such inputs gives none.
 
     Parameters
@@ -104,11 +104,12 @@ def seeded_inputs(trace: Trace, *, seed: int = 0, loss_scale: float = 1.0) -> Se
     loss = next(op for op in trace.vector_ops if LABELS in op.inputs)
     logits, shape = trace.tensors[loss.inputs[0]].shape, trace.tensors[LABELS].shape
     generator = np.random.Generator(np.random.PCG64((_LABEL_STREAM, seed)))
-    labels = (
-        generator.integers(0, logits[-1], shape).astype(np.float64)
-        if shape == logits[:-1]
-        else generator.standard_normal(shape)
-    )
+    if loss.function == Loss.BINARY_CROSS_ENTROPY:
+        labels = generator.integers(0, 2, shape).astype(np.float64)
+    elif shape == logits[:-1]:
+        labels = generator.integers(0, logits[-1], shape).astype(np.float64)
+    else:
+        labels = generator.standard_normal(shape)
     learning_rate = _LEARNING_RATES[optimizer]
     numbers = step_settings(optimizer, learning_rate=learning_rate, loss_scale=loss_scale)
     return {LABELS: labels, **numbers}

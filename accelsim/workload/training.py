@@ -7,7 +7,7 @@ Inputs (`Trace.inputs`), given for every step:
 
 * ``input``, or the network's inputs by name: the batch, channels last;
 * ``labels``: class numbers, in the shape of the logits without their last axis; for the
-  squared error target values in the output's shape;
+  binary cross entropy 0 and 1, and for the squared error target values, in the output's shape;
 * ``loss_scale``: one number, 1 for recipes without loss scaling;
 * with ``sgd``: ``learning_rate``, ``momentum``, ``weight_decay``, one number each;
 * with ``adam``: ``learning_rate``, ``weight_decay``, ``beta1``, ``beta2``, and
@@ -30,9 +30,10 @@ training loop is::
 
 and the next step gets ``{**settings, "input": x, "labels": y, **state}``.
 
-A layer that ends the network as a softmax counts as part of the cross entropy, which
-takes the logits before it. Batch norm uses the statistics of the batch and is never
-folded. The errors of several readers are added from the last reader to the first.
+A layer that ends the network as a softmax counts as part of the cross entropy, and a
+sigmoid as part of the binary one, which takes the logits before it. Batch norm uses the
+statistics of the batch and is never folded. The errors of several readers are added from
+the last reader to the first.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ from accelsim.workload.backward_scope import BackwardScope
 from accelsim.workload.builder import TraceBuilder
 from accelsim.workload.forward import gemm_rules, lower_forward, output_shapes
 from accelsim.workload.graph import Graph, Node
-from accelsim.workload.layers import Softmax
-from accelsim.workload.loss import LABELS, LOSS, LOSS_SCALE, Loss, lower_loss
+from accelsim.workload.layers import Sigmoid, Softmax
+from accelsim.workload.loss import LABELS, LOSS, LOSS_SCALE, Loss, lower_loss, usual_loss
 from accelsim.workload.network import Workload
 from accelsim.workload.ops import Phase, Role, TensorInfo
 from accelsim.workload.optimizer import FINITE, Optimizer, lower_update
@@ -52,7 +53,7 @@ from accelsim.workload.trace import Trace
 
 
 def lower_training(
-    workload: Workload, recipe: Recipe, *, batch: int, optimizer: Optimizer, loss: Loss
+    workload: Workload, recipe: Recipe, *, batch: int, optimizer: Optimizer, loss: Loss | None
 ) -> Trace:
     """Lower a step of training; see the head of this file and `accelsim.workload.lower`.
 
@@ -71,6 +72,7 @@ def lower_training(
     builder = TraceBuilder(recipe, batch, training=True)
     produced = lower_forward(workload, builder)
     last = workload.graph.nodes[_index(workload.graph, workload.output_names[0])]
+    loss = loss or usual_loss(last.output_shape)
     _lower_backward(workload, builder, produced, last, loss, learns)
     settings = lower_update(builder, optimizer)
     is_dynamic = recipe.loss_scaling.method is LossScalingMethod.DYNAMIC
@@ -123,6 +125,8 @@ def _lower_backward(
     source, softmax = last.name, None
     if loss is Loss.CROSS_ENTROPY and isinstance(last.layer, Softmax):
         source, softmax = last.inputs[0], produced[last.name]
+    elif loss is Loss.BINARY_CROSS_ENTROPY and isinstance(last.layer, Sigmoid):
+        source = last.inputs[0]
     error = lower_loss(builder, loss, produced[source], softmax=softmax)
     shares: dict[str, list[str]] = {source: [error]}
     for node in reversed(graph.nodes):

@@ -5,7 +5,7 @@ channels-last, "round" is to the op's compute format, reductions add in index or
 from +0, and what is finished is rounded once more to the format of its output.
 
 Losses. `labels` has the shape of x without its last axis and holds class numbers;
-`count` is the number of rows (of elements, for the squared error).
+`count` is the number of rows (of elements, where each has a target).
 
 ========================== ============================ ===========================================
 function                   inputs                       result
@@ -15,11 +15,17 @@ function                   inputs                       result
                                                         d[label]); round(ordered sum of l / count)
 ``cross_entropy_backward`` p, labels, loss_scale        round(round(p - [c is the label]) * f),
                                                         f = round(loss_scale / count)
+``binary_cross_entropy``   x, target                    l = round(round(max(x, 0) - round(x *
+                                                        target)) + round(log(1 + exp(-|x|))));
+                                                        round(ordered sum of l / count)
 ``squared_error``          x, target                    d = round(x - target);
                                                         round(ordered sum of round(d * d) / count)
 ``squared_error_backward`` x, target, loss_scale        round(round(x - target) * f),
                                                         f = round(2 * loss_scale / count)
 ========================== ============================ ===========================================
+
+``binary_cross_entropy_backward`` of x, target and loss_scale is round(round(s - target) * f),
+with s = round(1 / (1 + exp(-x))) and f = round(loss_scale / count).
 
 Errors. The result has the shape of the layer's input.
 
@@ -110,6 +116,7 @@ from __future__ import annotations
 
 from accelsim.workload.vector_function import (
     VectorFunction,
+    logistic_passes,
     per_input,
     per_output,
     per_window_tap_of_input,
@@ -124,6 +131,9 @@ TRAINING_FUNCTIONS = (
     VectorFunction("cross_entropy", ("x", "labels"), ("y",), (), False, softmax_passes),
     VectorFunction("cross_entropy_backward", ("p", "labels", "loss_scale"), ("y",), (), False,
                    per_output),
+    VectorFunction("binary_cross_entropy", ("x", "target"), ("y",), (), False, logistic_passes),
+    VectorFunction("binary_cross_entropy_backward", ("x", "target", "loss_scale"), ("y",), (),
+                   False, logistic_passes),
     VectorFunction("squared_error", ("x", "target"), ("y",), (), False, per_input),
     VectorFunction("squared_error_backward", ("x", "target", "loss_scale"), ("y",), (), False,
                    per_output),

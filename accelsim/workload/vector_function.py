@@ -88,6 +88,12 @@ def softmax_passes(x: Shape, _y: Shape, _attributes: Mapping[str, Attribute]) ->
     return passes * math.prod(x)
 
 
+def logistic_passes(x: Shape, _y: Shape, _attributes: Mapping[str, Attribute]) -> int:
+    """Count three visits for every element."""
+    passes = 3  # exponential; logarithm or quotient; difference to the target and its factor
+    return passes * math.prod(x)
+
+
 def store_passes(_x: Shape, y: Shape, attributes: Mapping[str, Attribute]) -> int:
     """Count one visit for every element, and one more where a scale is looked for."""
     scaling = attributes.get("scaling", "none")

@@ -31,8 +31,8 @@ class Split:
     ----------
     x : array (samples, ...)
         uint8 pixels, channels last, or numbers.
-    labels : int64 array (samples,)
-        Class of each sample.
+    labels : int64 array (samples,), or (samples, places)
+        Class of each sample, or of each of its places.
     """
 
     x: NDArray[Any]
@@ -69,6 +69,9 @@ class DataSet:
     parts : tuple of (str, int)
         For networks with several inputs: the name of each, and how many of a sample's
         elements are for it, in the order in which they follow each other.
+    candidates : int or None
+        Test samples are groups of so many between which a recommender chooses; the first of
+        each is the right one. None where every sample stands for itself.
     """
 
     name: str
@@ -77,8 +80,13 @@ class DataSet:
     test: Split
     classes: int
     parts: tuple[tuple[str, int], ...] = ()
+    candidates: int | None = None
 
     def __post_init__(self) -> None:
+        if self.candidates is not None and len(self.test) % self.candidates:
+            raise DataError(
+                f"{self.name}: {len(self.test)} test samples are no groups of {self.candidates}."
+            )
         for split in (self.train, self.test):
             lowest, highest = int(split.labels.min()), int(split.labels.max())
             if lowest < 0 or highest >= self.classes:

