@@ -208,8 +208,23 @@ class _Nest:
         repeat = max(0, (stop - 1 - at) // (period * tile))
         if repeat:
             yield repeat, tuple((at + i * tile, at + (i + 1) * tile) for i in range(period))
-        for first in range(at + repeat * period * tile, stop, tile):
-            yield 1, ((first, min(first + tile, stop)),)
+        yield from self._ragged_k_runs(at + repeat * period * tile, tile)
+
+    def _ragged_k_runs(self, at: int, tile: int) -> Iterator[tuple[int, tuple[Range, ...]]]:
+        """Yield the k tiles from a position on; those inside one chunk are alike.
+
+        They begin with a partial sum of it and end before it does.
+        """
+        chunk, stop = self.mapping.chunk_size, self.k[1]
+        while at < stop:
+            border = min((at // chunk + 1) * chunk, stop)
+            inside = (border - 1 - at) // tile if at % chunk else 0
+            if inside > 1:
+                yield inside, ((at, at + tile),)
+                at += inside * tile
+            else:
+                yield 1, ((at, min(at + tile, stop)),)
+                at += tile
 
 
 def _append(items: list[PassGroup | PassPattern], item: PassGroup | PassPattern) -> None:
