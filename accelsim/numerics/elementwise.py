@@ -7,12 +7,14 @@ gives the same bits and is the definition.
 
 from __future__ import annotations
 
+import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from accelsim.errors import ConfigError
+from accelsim.errors import ConfigError, SelfTestError
 from accelsim.formats import FloatFormat, NumberFormat, Rounding
 from accelsim.formats.array import Engine, uses_kernels
 from accelsim.formats.random_bits import Site, StreamKey, field_width, row_words
@@ -25,6 +27,7 @@ from accelsim.numerics.addition import (
 )
 from accelsim.numerics.operands import OperandFacts
 from accelsim.numerics.rule_constants import rule64
+from accelsim.numerics.selftest import ADVICE, KEY
 
 _Array = NDArray[np.floating[Any]]
 #: 2**27 + 1: Veltkamp's constant that halves a float64.
@@ -88,11 +91,9 @@ def axpy(
     shape = np.broadcast_shapes(*(term.shape for term in terms))
     size = int(np.prod(shape, dtype=np.int64))
     if size and _can_compile(rule, terms[0], terms[1]) and uses_kernels(size, engine):
+        _trust(rule, tuple(term.dtype for term in terms))
         return _by_kernel(rule, terms, shape, key)
-    exact = odd_sum_3(*_two_product(terms[0], terms[1]), terms[2].astype(np.float64))
-    names = Outputs(np.zeros((), np.int64), np.arange(size).reshape(shape))
-    rounded = rule.round(np.broadcast_to(exact, shape), 0, key, names)
-    return rounded.astype(_dtype(fmt), copy=False)
+    return _by_definition(rule, terms, shape, key)
 
 
 def add(x: ArrayLike, y: ArrayLike, fmt: NumberFormat, **options: Any) -> _Array:
@@ -151,6 +152,43 @@ def _can_compile(rule: AdditionRule, a: _Array, x: _Array) -> bool:
         return False
     left, right = OperandFacts.of_data(a), OperandFacts.of_data(x)
     return left.significant_bits + right.significant_bits <= FLOAT64_PRECISION
+
+
+def _by_definition(
+    rule: AdditionRule,
+    terms: tuple[_Array, ...],
+    shape: tuple[int, ...],
+    key: StreamKey | None,
+) -> _Array:
+    """Form the exact result in two parts, with a sticky last bit, and round it."""
+    exact = odd_sum_3(*_two_product(terms[0], terms[1]), terms[2].astype(np.float64))
+    names = Outputs(np.zeros((), np.int64), np.arange(math.prod(shape)).reshape(shape))
+    rounded = rule.round(np.broadcast_to(exact, shape), 0, key, names)
+    return rounded.astype(_dtype(rule.format), copy=False)
+
+
+@lru_cache(maxsize=256)
+def _trust(rule: AdditionRule, dtypes: tuple[np.dtype[Any], ...]) -> None:
+    """Compare the compiled loop with the definition once per process, rule and type of operand.
+
+    The terms are small multiples of powers of 2**-6, so that most formats must round.
+    """
+    units = np.ldexp(np.arange(1.0, 9.0), np.arange(8) % 4 * -6)
+    terms = units[:, None, None], -units[:, None], np.concatenate([units, -units])
+    shape = np.broadcast_shapes(*(term.shape for term in terms))
+    spread = tuple(
+        np.broadcast_to(term, shape).astype(dtype)
+        for term, dtype in zip(terms, dtypes, strict=True)
+    )
+    found, expected = (
+        compute(rule, spread, shape, KEY) for compute in (_by_kernel, _by_definition)
+    )
+    wrong = int((~((found == expected) | (np.isnan(found) & np.isnan(expected)))).sum())
+    if wrong:
+        raise SelfTestError(
+            f"{wrong} of {found.size} results in {rule.format.name} differ from the definition:"
+            f" {ADVICE}"
+        )
 
 
 def _by_kernel(

@@ -29,6 +29,11 @@ COLUMNS = 64
 MAX_ADDEND_BITS = 6
 #: The key of stochastic checks.
 KEY = StreamKey(seed=20181219)
+#: What a user may do about it.
+ADVICE = (
+    "the compiled arithmetic does not round as it must. Reinstall numba and llvmlite,"
+    " and remove compiler options such as fast-math."
+)
 
 
 def check_product(product: Product, accumulator: Accumulator) -> None:
@@ -56,8 +61,7 @@ def check_product(product: Product, accumulator: Accumulator) -> None:
         wrong = int((found != expected).sum())
         raise SelfTestError(
             f"{wrong} of {found.size} sums in {accumulator.inner.name} differ from the definition:"
-            " the compiled arithmetic does not round as it must. Reinstall numba and llvmlite,"
-            " and remove compiler options such as fast-math."
+            f" {ADVICE}"
         )
 
 

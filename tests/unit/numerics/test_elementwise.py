@@ -7,11 +7,13 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from accelsim.errors import ConfigError
+from accelsim.errors import ConfigError, SelfTestError
 from accelsim.formats import Rounding, get_format
 from accelsim.formats.array import Engine
 from accelsim.formats.random_bits import Site, StreamKey, random_bits
+from accelsim.numerics import elementwise
 from accelsim.numerics.elementwise import add, axpy, multiply, subtract
+from accelsim.numerics.kernels import elementwise as kernel
 
 FP16 = get_format("fp16_e6m9")
 KEY = StreamKey(seed=4, step=2, op=9)
@@ -96,3 +98,16 @@ def test_last_elements_of_a_compiled_array_are_named_as_the_others(count, dtype,
 
 def test_an_empty_compiled_array_stays_empty():
     assert axpy(1.0, 1.0, np.zeros(0), FP16, engine=Engine.NUMBA).shape == (0,)
+
+
+def test_a_loop_whose_rounding_was_optimised_away_is_refused(monkeypatch):
+    """Without its rounding the loop is a plain multiplication and addition."""
+
+    def broken(rule, a, x, y, out, *_):
+        out[:] = a * x + y
+
+    monkeypatch.setattr(kernel, "multiply_add_arrays", broken)
+    elementwise._trust.cache_clear()
+    with pytest.raises(SelfTestError, match=r"of 1024 results in fp16_e6m9 differ"):
+        add([1.0], [2.0], FP16, engine=Engine.NUMBA)
+    elementwise._trust.cache_clear()

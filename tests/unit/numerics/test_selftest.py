@@ -7,7 +7,7 @@ import pytest
 
 from accelsim.errors import SelfTestError
 from accelsim.formats import Rounding
-from accelsim.numerics import accumulate
+from accelsim.numerics import accumulate, gemm, matmul
 from accelsim.numerics.selftest import KEY, check_product
 from accelsim.precision import Accumulator
 
@@ -35,3 +35,21 @@ def test_a_kernel_that_rounds_ties_the_other_way_is_refused():
         check_product(
             lambda a, b: accumulate(a[:, :, None, :] * b.swapaxes(1, 2)[:, None], away), even
         )
+
+
+@pytest.mark.parametrize("rounding", [Rounding.NEAREST_EVEN, Rounding.NEAREST_AWAY, Rounding.UP])
+def test_a_product_refuses_to_run_on_a_kernel_that_does_not_round(monkeypatch, rounding):
+    """What fast-math leaves of every kernel is a plain matrix product; `matmul` must notice."""
+    broken = [0]
+
+    def plain(a, b, *_, **__):
+        broken[0] += 1
+        return np.matmul(a, b)
+
+    monkeypatch.setattr(gemm, "by_kernel", plain)
+    gemm._trust.cache_clear()
+    accumulator = Accumulator(format="fp16_e6m9", chunk_size=64, rounding=rounding)
+    with pytest.raises(SelfTestError, match=r"does not round as it must"):
+        matmul(np.ones((4, 8)), np.ones((8, 64)), accumulator)
+    assert broken == [1]
+    gemm._trust.cache_clear()
