@@ -106,6 +106,7 @@ def _paths(chip: Chip) -> Paths:
         hops=farthest * chip.interconnect.hop_cycles,
         lane_latency=chip.vector_unit.latency_cycles,
         one_medium=chip.interconnect.topology is Topology.BUS,
+        depth=chip.dma.queue_depth,
     )
 
 

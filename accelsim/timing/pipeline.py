@@ -93,6 +93,8 @@ class Paths:
         Cycles through the vector unit.
     one_medium : bool
         Loads and stores share one link.
+    depth : int or None
+        Loads that may be under way; None for any number.
     """
 
     halves: int
@@ -100,6 +102,18 @@ class Paths:
     hops: int
     lane_latency: int
     one_medium: bool
+    depth: int | None = None
+
+    def queueing(self, mine: int, all_cores: int, loads: int) -> int:
+        """Return the cycles by which a core's `loads` equal loads wait to be asked for.
+
+        They take `mine` cycles of DRAM, and `all_cores` with those of the other cores. Each
+        is asked for when the one `depth` before it has arrived: so `depth` of them take no
+        less than one of them and the latency.
+        """
+        if self.depth is None or not mine:
+            return 0
+        return max(0, -(-(mine + loads * self.latency) // self.depth) - all_cores)
 
 
 class Pipeline:
@@ -124,10 +138,11 @@ class Pipeline:
             From the start of the last pass to its last sum, or through the vector unit.
         """
         ahead = self._paths.halves - 1
-        arrivals = [self._load(row.load) for row in rows[:ahead]]
+        arrivals = [self._load(row.load, row.parts) for row in rows[:ahead]]
         for at, row in enumerate(rows):
             if at + ahead < len(rows):
-                arrivals.append(self._load(rows[at + ahead].load))
+                following = rows[at + ahead]
+                arrivals.append(self._load(following.load, following.parts))
             work = self._lane_work if row.run is None else self._array_work
             first, last = work(row, *arrivals[at])
             if row.store is not None:
@@ -140,7 +155,7 @@ class Pipeline:
         self.log.close()
         return self.log
 
-    def _load(self, move: Move) -> tuple[Arrival, Arrival]:
+    def _load(self, move: Move, parts: int) -> tuple[Arrival, Arrival]:
         """Return the arrival of the first part of a row, and of all of it.
 
         The core served last is followed. With one half, cores load in turn from the
@@ -151,8 +166,11 @@ class Pipeline:
         asked = max(self._loaded, self._freed.pop(0))
         begin = max(asked, self._dram) if mine.dram else asked
         link = max(begin, self._links[0]) if mine.link else begin
-        first, whole = (self._arrival(begin, link, amount) for amount in (part, mine))
-        self._loaded = max(begin + mine.dram, link + mine.link)
+        queued = self._paths.queueing(move.mine.dram, mine.dram, parts)
+        first = self._arrival(begin, link, part)
+        waits = queued * (parts - 1) // parts
+        whole = self._arrival(begin + waits, link + waits, mine)
+        self._loaded = max(begin + mine.dram + queued, link + mine.link)
         if move.whole.dram:
             self._dram = begin + move.whole.dram
             self.log.busy(Unit.DRAM, begin, self._dram, move.size)

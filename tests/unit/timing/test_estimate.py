@@ -73,3 +73,16 @@ def test_intervals_of_a_unit_follow_each_other() -> None:
     for one in sorted(forms.intervals(), key=lambda one: one.start):
         assert one.start >= ends.get((one.core, one.unit), 0)
         ends[one.core, one.unit] = one.end
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_loads_that_wait_for_each_other_are_known(depth: int) -> None:
+    """With a microsecond of latency and a queue of one or two, within 3 %."""
+    changes = (("dma.queue_depth", str(depth)), ("dram.latency_ns", "1000"))
+    events, forms = both("resnet18", "fp16", changes)
+    assert forms.cycles == pytest.approx(events.cycles, rel=0.03)
+
+
+def test_rows_and_refresh_of_streams_are_known() -> None:
+    events, forms = both("resnet18", "fp16", (("dram.page_policy", "open"),))
+    assert forms.cycles == pytest.approx(events.cycles, rel=0.05)
