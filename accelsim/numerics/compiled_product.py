@@ -44,7 +44,7 @@ def by_kernel(
     """
     dtype = np.dtype(np.float64 if choice.is_wide else np.float32)
     left = np.ascontiguousarray(a, dtype)
-    panels = pack(b, dtype)
+    panels = pack(b, dtype, threads)
     batches, m, k = left.shape
     out = aligned((batches, m, panels.shape[1] * lanes_of(dtype)), dtype, zeros=True)
     tasks = count_tasks(batches, m, panels.shape[1])

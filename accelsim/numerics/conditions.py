@@ -72,3 +72,18 @@ def stochastic_reach(largest: float, count: int, fmt: FloatFormat) -> float:
     """Bound the magnitude of a sum of `count` terms under stochastic rounding."""
     growth = count * math.log2(1.0 + 2.0 ** (1 - fmt.precision))
     return math.inf if growth > FLOAT64_BITS else count * largest * 2.0**growth * 1.001
+
+
+def two_level_reach(
+    products: ProductFacts, accumulator: Accumulator, inner: FloatFormat, outer: FloatFormat
+) -> float:
+    """Bound the magnitude of every sum, whatever the rounding."""
+    chunk = max(1, accumulator.chunk_length(products.k))
+    reach = stochastic_reach(products.largest, min(chunk, products.k), inner)
+    return stochastic_reach(reach, -(-products.k // chunk), outer)
+
+
+def overflow_impossible(products: ProductFacts, inner: FloatFormat, outer: FloatFormat) -> bool:
+    """Return whether (d) holds."""
+    reach = 4.0 * products.k * products.largest
+    return reach <= min(inner.max_finite, outer.max_finite)

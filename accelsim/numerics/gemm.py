@@ -25,7 +25,7 @@ from accelsim.numerics.chunk_paths import fits_float32
 from accelsim.numerics.compiled_product import by_kernel
 from accelsim.numerics.conditions import FLOAT64_SAFE_EXPONENT
 from accelsim.numerics.exact_product import multiply_exactly
-from accelsim.numerics.operands import OperandFacts, ProductFacts
+from accelsim.numerics.operands import OperandFacts, ProductFacts, largest_magnitude
 from accelsim.numerics.panels import skipping_pays
 from accelsim.numerics.path_choice import PathChoice, PathName, Product
 from accelsim.numerics.paths import choose_path
@@ -203,7 +203,7 @@ def _facts(x: _Array, fmt: NumberFormat | None) -> OperandFacts:
     """Return what is known of an operand: its format's promise, and its largest magnitude."""
     promised = None if fmt is None else OperandFacts.of_format(fmt)
     if promised is not None:
-        amax = max(float(np.max(x, initial=0.0)), float(-np.min(x, initial=0.0)))
+        amax = largest_magnitude(x)
         if np.isfinite(amax):
             return replace(promised, amax=amax)
     return OperandFacts.of_data(x)

@@ -123,6 +123,14 @@ def _of_all_values(fmt: PositFormat | TableFormat) -> OperandFacts:
     return replace(OperandFacts.of_data(values[np.isfinite(values)]), zero_share=0.0)
 
 
+def largest_magnitude(x: NDArray[Any]) -> float:
+    """Return the largest magnitude of float32 or float64 data; not finite if an element is not."""
+    if x.dtype == np.float32 and x.flags.c_contiguous:
+        largest = _scan(x.reshape(-1).view(np.int32), _NARROW)[1]
+        return float(np.array(largest, np.int32).view(np.float32))
+    return max(float(np.max(x, initial=0.0)), float(-np.min(x, initial=0.0)))
+
+
 @dataclass(frozen=True, slots=True)
 class _Layout:
     """Where the fields of an IEEE number are."""

@@ -26,6 +26,8 @@ SKIPPING_THRESHOLD = 0.75
 LISTING_COST = 0.8
 #: Offsets into a panel are kept in 32 bits.
 MAX_SKIPPING_K = 2**31 // (PANEL_BYTES // 4)
+#: Elements of B from which threads pack it together.
+THREADED_PACKING = 1 << 18
 #: Pieces of work per thread, so that the last one is not waited for long.
 PIECES_PER_THREAD = 4
 
@@ -43,16 +45,22 @@ def aligned(shape: tuple[int, ...], dtype: np.dtype[Any], *, zeros: bool = False
     return memory[start : start + size].view(dtype).reshape(shape)
 
 
-def pack(b: _Array, dtype: np.dtype[Any]) -> _Array:
+def pack(b: _Array, dtype: np.dtype[Any], threads: int = 1) -> _Array:
     """Cut B into panels: (batch, k, n) -> (batch, panels, k, lanes), padded with zeros."""
     batches, k, n = b.shape
     lanes = lanes_of(dtype)
     whole, rest = divmod(n, lanes)
     panels = -(-n // lanes)
     packed = aligned((batches, panels, k, lanes), dtype, zeros=panels != whole)
-    packed[:, :whole] = b[..., : whole * lanes].reshape(batches, k, whole, lanes).swapaxes(1, 2)
-    if rest:
-        packed[:, whole, :, :rest] = b[..., whole * lanes :]
+
+    def fill(first: int, last: int) -> None:
+        # NumPy copies without the GIL.
+        part = b[:, first:last, : whole * lanes].reshape(batches, -1, whole, lanes)
+        packed[:, :whole, first:last] = part.swapaxes(1, 2)
+        if rest:
+            packed[:, whole, first:last, :rest] = b[:, first:last, whole * lanes :]
+
+    run_tasks(fill, k, threads if b.size >= THREADED_PACKING else 1)
     return packed
 
 

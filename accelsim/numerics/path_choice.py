@@ -39,6 +39,8 @@ class PathName(StrEnum):
     ALIGNED = "aligned"
     #: A tree of rounded additions inside a chunk.
     TREE = "tree"
+    #: Float64 carrier, nearest-even on the format's own subnormal grid; overflow impossible.
+    WIDE = "wide"
     #: Float64 carrier with a sticky bit: any format and rounding.
     GENERAL = "general"
     #: The float32 rules in NumPy, where Numba is missing.

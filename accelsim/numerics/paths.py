@@ -24,6 +24,7 @@ import numpy as np
 
 from accelsim.formats import FloatFormat, NumberFormat, Rounding
 from accelsim.numerics import rules
+from accelsim.numerics.carrier_paths import choose_mixed, choose_wide
 from accelsim.numerics.chunk_paths import choose_chunk_path, choose_integer_path
 from accelsim.numerics.conditions import (
     CARRIER32_MAX_PRECISION,
@@ -33,9 +34,10 @@ from accelsim.numerics.conditions import (
     bound_of,
     holds,
     is_float32,
+    overflow_impossible,
     quantum_exponent,
     smallest_exponent,
-    stochastic_reach,
+    two_level_reach,
 )
 from accelsim.numerics.operands import OperandFacts, ProductFacts
 from accelsim.numerics.path_choice import PathChoice, PathName
@@ -120,7 +122,11 @@ def choose_path(products: ProductFacts, accumulator: Accumulator) -> PathChoice:
     assert isinstance(inner, FloatFormat)
     assert isinstance(outer, FloatFormat)
     if accumulator.method is AccumulationMethod.TREE:
-        return _tree(_sequential(products, accumulator, inner, outer), inner, products)
+        choice = _sequential(products, accumulator, inner, outer)
+        if choice.name is PathName.WIDE:
+            # A node of products has no addend with few bits.
+            choice = _general(accumulator, inner, outer, choice.reasons[0])
+        return _tree(choice, inner, products)
     fused = accumulator.pair is PairRule.FUSED and accumulator.pair_size > 1
     if fused or accumulator.method is not AccumulationMethod.SEQUENTIAL:
         return choose_chunk_path(products, accumulator, inner, outer)
@@ -139,12 +145,16 @@ def _sequential(
         reason = "both accumulators are float32: one fused multiply-add rounds as they do"
         return PathChoice(PathName.ORDERED, (reason,), _ORDERED, _ORDERED)
     if roundings == {Rounding.NEAREST_EVEN} and is_float32(inner):
-        choice = _mixed(products, accumulator, outer)
+        choice = choose_mixed(products, accumulator, outer)
         if choice is not None:
             return choice
     obstacle = _no_carrier32(products, accumulator, inner, outer)
-    if not obstacle and roundings == {Rounding.NEAREST_EVEN}:
-        return _nearest_even(products, accumulator, inner, outer)
+    if roundings == {Rounding.NEAREST_EVEN}:
+        choice = None if obstacle else _nearest_even(products, accumulator, inner, outer)
+        if choice is None or choice.name is PathName.GENERAL:
+            choice = choose_wide(products, accumulator, inner, outer, obstacle) or choice
+        if choice is not None:
+            return choice
     if not obstacle and roundings == {Rounding.NEAREST_AWAY}:
         choice = _away(products, accumulator, inner, outer)
         if choice is not None:
@@ -153,33 +163,6 @@ def _sequential(
     elif not obstacle:
         obstacle = "the roundings have no float32 kernel"
     return _general(accumulator, inner, outer, obstacle)
-
-
-def _mixed(
-    products: ProductFacts, accumulator: Accumulator, outer: FloatFormat
-) -> PathChoice | None:
-    """Return the kernel of float32 chunks in a narrower outer accumulator, if it may run.
-
-    No sum may leave float32, nor a constant that rounds one; a sum in float32 with a
-    sticky last bit may then be rounded again to 22 bits or fewer.
-    """
-    reach = 4.0 * products.k * products.largest
-    scale = 2.0 ** (FLOAT32_BITS - outer.precision + 2)
-    if not (products.narrow and products.finite):
-        return None
-    if not (outer.has_subnormals and outer.signed_zero):
-        return None
-    if outer.precision > FLOAT32_BITS - 2 or quantum_exponent(outer) < FLOAT32_MIN_EXPONENT:
-        return None
-    if (reach + outer.max_finite) * scale >= FLOAT32_LIMIT:
-        return None
-    safe = reach <= outer.max_finite
-    return PathChoice(
-        PathName.MIXED,
-        ("float32 holds every sum of a chunk", "an odd last bit keeps sums over chunks exact"),
-        _ORDERED,
-        rules.Odd32(grid32(outer), bound_of(outer, accumulator, safe)),
-    )
 
 
 def _tree(choice: PathChoice, inner: FloatFormat, products: ProductFacts) -> PathChoice:
@@ -228,17 +211,11 @@ def _no_carrier32(
     return ""
 
 
-def _overflow_impossible(products: ProductFacts, inner: FloatFormat, outer: FloatFormat) -> bool:
-    """Return whether (d) holds."""
-    reach = 4.0 * products.k * products.largest
-    return reach <= min(inner.max_finite, outer.max_finite)
-
-
 def _nearest_even(
     products: ProductFacts, accumulator: Accumulator, inner: FloatFormat, outer: FloatFormat
 ) -> PathChoice:
     """Choose among the nearest-even kernels with a float32 carrier."""
-    safe = _overflow_impossible(products, inner, outer)
+    safe = overflow_impossible(products, inner, outer)
     reasons = ["(a) and (b) hold"]
     reasons.append("(d) holds" if safe else "(d) fails: a sum could overflow")
     gradual = inner.has_subnormals and outer.has_subnormals
@@ -271,7 +248,7 @@ def _away(
     """Return the ties-away kernel if its conditions hold."""
     if products.lsb_exponent < FLOAT32_MIN_EXPONENT:
         return None
-    safe = _overflow_impossible(products, inner, outer)
+    safe = overflow_impossible(products, inner, outer)
     roundings: list[rules.Away | rules.AwayFlushed] = []
     for fmt in (inner, outer):
         cut = FLOAT32_BITS - fmt.precision
@@ -315,9 +292,7 @@ def _stochastic(
     most k P (1 + 2**(1 - p))**k. The bits of a sum can be added to directly if it
     is exact in float64 (its range fits 53 bits) and neither underflows nor overflows.
     """
-    chunk = accumulator.chunk_length(products.k)
-    reach = stochastic_reach(products.largest, min(chunk, products.k), inner)
-    reach = stochastic_reach(reach, -(-products.k // chunk), outer)
+    reach = two_level_reach(products, accumulator, inner, outer)
     obstacle = ""
     if not products.finite:
         obstacle = "an operand is not finite"
@@ -336,6 +311,7 @@ def _stochastic(
     count = accumulator.random_bits
     rule_in: rules.Rule = stochastic64(inner, count)
     if count == RANDOM_BITS and _stochastic_in_float32(products, inner, outer, reach):
+        chunk = accumulator.chunk_length(products.k)
         rule_in = stochastic32(inner, min(chunk, products.k))
         names = (*names, "float32 holds all sums, and many of them before they are rounded")
     return PathChoice(PathName.STOCHASTIC, names, rule_in, stochastic64(outer, count))

@@ -32,7 +32,15 @@ def split32(fmt: FloatFormat) -> rules.Split:
 def grid32(fmt: FloatFormat) -> rules.Grid:
     """Return the constants of the rounding on a subnormal grid."""
     scale = 1.5 * 2.0 ** (FLOAT32_BITS - fmt.precision)
-    return rules.Grid(np.float32(scale), np.float32(scale * 2.0**fmt.emin))
+    field = np.int32(0x7F800000)
+    return rules.Grid(field, np.float32(scale), np.float32(scale * 2.0**fmt.emin))
+
+
+def grid64(fmt: FloatFormat) -> rules.Grid:
+    """Return the constants of the rounding on a subnormal grid in float64."""
+    scale = 1.5 * 2.0 ** (FLOAT64_BITS - fmt.precision)
+    field = np.int64(0x7FF0000000000000)
+    return rules.Grid(field, np.float64(scale), np.float64(math.ldexp(scale, fmt.emin)))
 
 
 def stochastic64(fmt: FloatFormat, count: int) -> rules.Stochastic64:

@@ -35,10 +35,12 @@ class Split(NamedTuple):
 class Grid(NamedTuple):
     """Nearest-even on the format's own grid: (x + M) - M with M by binade."""
 
-    #: 1.5 * 2**(23 - m): scales a power of two to the constant that rounds its binade.
-    scale: np.float32
+    #: The exponent field of the carrier's bits.
+    exponent_field: np.int32 | np.int64
+    #: 1.5 * 2**(23 - m), or (52 - m): scales a power of two to the constant of its binade.
+    scale: np.float32 | np.float64
     #: The constant of the lowest binade.
-    smallest: np.float32
+    smallest: np.float32 | np.float64
 
 
 class Away(NamedTuple):
@@ -81,6 +83,13 @@ class Rule32(NamedTuple):
 
     rounding: Any
     bound: Any
+
+
+class Rule64(NamedTuple):
+    """As `Rule32`, in float64: for products with too many bits for float32."""
+
+    rounding: Grid
+    bound: Unbounded
 
 
 class Ordered32(NamedTuple):
@@ -204,6 +213,7 @@ class TreeSum(NamedTuple):
 #: Every rule that a kernel can be compiled for.
 Rule = (
     Rule32
+    | Rule64
     | Ordered32
     | Odd32
     | Nearest64

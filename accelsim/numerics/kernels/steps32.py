@@ -1,4 +1,6 @@
-"""One rounded addition on float32 vectors: a fused multiply-add, a rounding, a bound.
+"""One rounded addition in the carrier itself: a fused multiply-add, a rounding, a bound.
+
+The carrier is float32 but for `Rule64`.
 
 Valid under the conditions that `accelsim.numerics.paths` proves.
 
@@ -43,12 +45,10 @@ from accelsim.numerics.rules import (
     Ordered32,
     Poisoned,
     Rule32,
+    Rule64,
     Split,
     Unbounded,
 )
-
-#: The exponent field of a float32.
-EXPONENT_FIELD_32 = np.int32(0x7F800000)
 
 
 def rounded(rounding: Any, x: Any) -> Any:
@@ -92,7 +92,7 @@ def _split(rounding: Any, x: Any) -> Any:
 
 
 def _grid(rounding: Any, x: Any) -> Any:
-    binade = as_float(bit_and(as_integer(x), splat(np.int32(EXPONENT_FIELD_32))))
+    binade = as_float(bit_and(as_integer(x), splat(rounding.exponent_field)))
     magic = multiply(binade, splat(rounding.scale))
     smallest = splat(rounding.smallest)
     magic = select(greater(smallest, magic), smallest, magic)
@@ -129,6 +129,7 @@ def _poisoned(bound: Any, x: Any) -> Any:
 #: The code of each type of rule.
 STEPS_32: dict[type, Callable[..., Any]] = {
     Rule32: _rule32,
+    Rule64: _rule32,
     Ordered32: _ordered32,
     Odd32: _odd32,
 }

@@ -117,7 +117,7 @@ def test_operands_whose_products_are_not_exact_are_refused():
 
 
 def test_a_path_that_may_not_run_is_refused():
-    with pytest.raises(ConfigError, match=r"^Path fast may not run here; general would"):
+    with pytest.raises(ConfigError, match=r"^Path fast may not run here; wide would"):
         matmul([[1.0009765625]], [[1.0009765625]], CHUNKED, path="fast")
 
 
@@ -243,3 +243,28 @@ def test_stochastic_sums_in_float32_are_those_of_the_definition(chunk, name, spr
     accumulator = Accumulator(format=name, chunk_size=chunk, rounding=Rounding.STOCHASTIC)
     found = matmul(a, b, accumulator, key=KEY)
     np.testing.assert_array_equal(found, _definition(a, b, accumulator, key=KEY))
+
+
+@pytest.mark.parametrize("scale", [2.0**-20, 2.0**-10, 1.0])
+@pytest.mark.parametrize("outer", ["fp16_e6m9", "fp32"])
+def test_products_with_twenty_bits_are_rounded_in_float64(scale, outer):
+    wide = get_format("fp16_e6m9")
+    rng = np.random.default_rng(0)
+    a, b = wide.quantize(rng.standard_normal((9, 200)) * scale), rng.standard_normal((200, 70))
+    a[:, ::3] *= 2.0**-9
+    a, b = wide.quantize(a), wide.quantize(b / 8.0)
+    accumulator = Accumulator(inner="fp16_e6m9", outer=outer, chunk_size=16)
+    found = matmul(a, b, accumulator, path="wide")
+    np.testing.assert_array_equal(found, _definition(a, b, accumulator))
+
+
+def test_a_sum_beside_a_tie_is_not_rounded_twice():
+    """512 + 1/2 is a tie in ten bits, and 2**-39, the smallest number, is 2**-48 of it.
+
+    One product has nine bits and ends on the tie, 512.5; the sum before it was 2**-39.
+    """
+    accumulator = Accumulator(format="fp16_e6m9")
+    a, b = np.array([[2.0**-20, 1025.0]]), np.array([[2.0**-19], [0.5]])
+    for sign in (1.0, -1.0):
+        found = matmul(a * [[sign, 1.0]], np.tile(b, 64), accumulator, path="wide")
+        np.testing.assert_array_equal(found, 513.0 if sign > 0 else 512.0)
