@@ -13,10 +13,13 @@ from accelsim.training.datasets.idx import read_fashion_mnist, read_mnist
 from accelsim.training.datasets.interactions import read_synthetic_interactions
 from accelsim.training.datasets.movielens import read_movielens
 from accelsim.training.datasets.packaged import read_digits, read_mnist5000, read_synthetic
+from accelsim.training.datasets.sequences import read_copy, read_reverse
 
 #: Reader of each data set, and one line about it.
 DATA_SETS: Mapping[str, tuple[Reader, str]] = MappingProxyType(
     {
+        "copy": (read_copy, "texts of 8 random words, to be said again"),
+        "reverse": (read_reverse, "texts of 8 random words, to be said from the end"),
         "cifar10": (read_cifar10, "60,000 colour pictures of 32 x 32; your own copy"),
         "digits": (read_digits, "1,797 digits of 8 x 8, in the package scikit-learn"),
         "fashion_mnist": (
