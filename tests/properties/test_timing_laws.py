@@ -9,12 +9,14 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from accelsim.arch import Chip, PagePolicy
+from accelsim.arch import Chip, PagePolicy, SplitK
+from accelsim.formats import get_format
 from accelsim.schedule.traffic import OpGroup, Transfer
-from accelsim.timing import OpTiming, TimingOptions, simulate_op
+from accelsim.timing import OpTiming, StallCause, TimingOptions, simulate_op
 from accelsim.timing.addresses import needs_addresses
 from accelsim.timing.portions import gemm_work
 from accelsim.timing.simulate import Request, run_request
+from accelsim.workload.ops import Phase, VectorOp
 from tests.unit.timing.machines import make_chip, make_gemm, schedule_of
 
 DATAFLOWS = ("weight_stationary", "output_stationary", "input_stationary")
@@ -211,6 +213,57 @@ def test_the_order_in_which_processes_are_made_changes_nothing(
         return random.Random(seed).sample(list(processes), len(processes))
 
     assert run(op, chip, creation_order=shuffled) == run(op, chip)
+
+
+@settings(max_examples=60)
+@given(gemms(), chips(max_cores=6), st.integers(0, 2**32))
+def test_cores_that_divide_k_keep_the_laws(op: Any, chip: Chip, seed: int) -> None:
+    """All of a tree's sums are there before the lanes add, none waits for ever, and who is
+    simulated first makes no difference."""
+
+    def shuffled(processes: Any) -> Any:
+        return random.Random(seed).sample(list(processes), len(processes))
+
+    op = replace(op, phase=Phase.GRADIENT)
+    chip = chip.model_copy(update={"split_k": SplitK(format=get_format("fp16_e6m9"))})
+    got, schedule = run(op, chip), schedule_of(op, chip)
+    assert run(op, chip, creation_order=shuffled) == got
+    assert all(core.cycles == got.cycles for core in got.cores)
+    assert got.passes == schedule.pass_count
+    assert (StallCause.COMBINE in {cause for core in got.cores for cause in core.stalls}) <= (
+        schedule.k_splits > 1
+    )
+
+
+@settings(max_examples=60)
+@given(
+    chips(),
+    st.integers(1, 5000),
+    st.integers(0, 5000),
+    st.integers(0, 5000),
+    st.sampled_from([1, 8]),
+)
+def test_vector_ops_keep_the_laws(
+    chip: Chip, elements: int, read: int, write: int, limit: int
+) -> None:
+    """Every cycle has one cause, and no medium passes more than it can."""
+    several = chip.cores > 1
+    op = VectorOp(
+        "relu", "relu", Phase.FORWARD, "relu", ("x",), ("y",), elements, get_format("fp16_e6m9")
+    )
+    got = simulate_op(
+        op,
+        chip,
+        read=Transfer(read, read if several else 0),
+        write=Transfer(write, write if several else 0),
+        options=TimingOptions(portions_per_block=limit),
+    )
+    assert all(core.cycles == got.cycles for core in got.cores)
+    assert got.cycles == got.compute_cycles + got.fill_drain_cycles + sum(got.stalls.values())
+    assert (got.dram_read_bytes, got.dram_write_bytes) == (read, write)
+    if chip.dram.bandwidth_gb_per_s is not None:
+        assert got.cycles * chip.dram.bandwidth_gb_per_s >= read + write
+    assert got.cycles * chip.cores * chip.vector_unit.lanes >= elements
 
 
 @settings(max_examples=20)
