@@ -55,8 +55,9 @@ def pack(b: _Array, dtype: np.dtype[Any], threads: int = 1) -> _Array:
 
     def fill(first: int, last: int) -> None:
         # NumPy copies without the GIL.
-        part = b[:, first:last, : whole * lanes].reshape(batches, -1, whole, lanes)
-        packed[:, :whole, first:last] = part.swapaxes(1, 2)
+        part = b[:, first:last, : whole * lanes]
+        rows = part.reshape(batches, last - first, whole, lanes)
+        packed[:, :whole, first:last] = rows.swapaxes(1, 2)
         if rest:
             packed[:, whole, first:last, :rest] = b[:, first:last, whole * lanes :]
 

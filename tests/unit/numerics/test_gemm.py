@@ -14,6 +14,7 @@ from accelsim.formats import Rounding, get_format
 from accelsim.formats.random_bits import StreamKey
 from accelsim.numerics import PathName, explain_path, matmul
 from accelsim.numerics.operands import OperandFacts
+from accelsim.numerics.panels import THREADED_PACKING
 from accelsim.precision import Accumulator
 
 CHUNKED = Accumulator(format="fp16_e6m9", chunk_size=64)
@@ -268,3 +269,10 @@ def test_a_sum_beside_a_tie_is_not_rounded_twice():
     for sign in (1.0, -1.0):
         found = matmul(a * [[sign, 1.0]], np.tile(b, 64), accumulator, path="wide")
         np.testing.assert_array_equal(found, 513.0 if sign > 0 else 512.0)
+
+
+def test_a_large_operand_packed_by_threads_gives_the_same_bits():
+    a, b = _fp8(3, 530), _fp8(530, 515, seed=1)
+    assert b.size > THREADED_PACKING
+    np.testing.assert_array_equal(matmul(a, b, CHUNKED, threads=2), matmul(a, b, CHUNKED))
+    np.testing.assert_array_equal(matmul(a, b, CHUNKED, threads=2)[0], _definition(a[:1], b)[0])
