@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from accelsim.workload.importers.onnx.draft import CannotModelError, Draft
+from accelsim.workload.importers.onnx.folding import Budget
 from accelsim.workload.importers.onnx.layout import Axes, Tensor, arranged, tensor_of
 from accelsim.workload.importers.onnx.model import Array, OnnxModel, OnnxNode
 from accelsim.workload.input_spec import InputKind, InputSpec
 
-#: Memory of all constants that are computed when a file is read.
-MAX_FOLDED_BYTES = 4 * 2**30
 #: A tensor that is computed, or a constant.
 Value = Tensor | Array
 
@@ -23,27 +21,14 @@ Value = Tensor | Array
 class Context:
     """The state of a walk over a graph."""
 
-    def __init__(self, model: OnnxModel) -> None:
+    def __init__(self, model: OnnxModel, budget: Budget) -> None:
         self.draft = Draft()
         self.opset = model.opset
         self.batch = model.batch
         self.values: dict[str, Value] = dict(model.constants)
         self.left = Counter(name for node in model.nodes for name in node.inputs if name)
         self.left.update(model.outputs)
-        self._folded_bytes = 0
-
-    def count_folded(self, arrays: Sequence[Array]) -> None:
-        """Count the memory of folded constants.
-
-        Raises
-        ------
-        CannotModelError
-            If all together take too much.
-        """
-        self._folded_bytes += sum(array.nbytes for array in arrays if array.base is None)
-        if self._folded_bytes > MAX_FOLDED_BYTES:
-            limit = MAX_FOLDED_BYTES // 2**30
-            raise CannotModelError(f"its constants come to more than {limit} GiB")
+        self.folded = budget
 
     def has(self, node: OnnxNode, index: int) -> bool:
         """Return whether a node is given its input number `index`."""
@@ -81,14 +66,16 @@ class Context:
             return value
         return self.constant_layer(value, node.inputs[index])
 
-    def constant_layer(self, array: Array, wanted: str) -> Tensor:
-        """Add a layer that holds a constant."""
-        long = tuple(axis for axis, extent in enumerate(array.shape) if extent != 1)
-        axes: Axes = long or (None,)
-        shape = tuple(1 if axis is None else array.shape[axis] for axis in axes)
-        parameters = {"value": array.reshape(shape)}
+    def constant_layer(self, array: Array, wanted: str, axes: Axes | None = None) -> Tensor:
+        """Add a layer that holds a constant, its axes in a given order."""
+        if axes is None:
+            axes = tuple(axis for axis, extent in enumerate(array.shape) if extent != 1)
+        order = [axis for axis in axes if axis is not None]
+        rest = [axis for axis in range(array.ndim) if axis not in order]
+        shape = tuple(1 if axis is None else array.shape[axis] for axis in axes) or (1,)
+        parameters = {"value": array.transpose((*rest, *order)).reshape(shape)}
         name = self.draft.add("constant", (), wanted, parameters=parameters, shape=shape)
-        return tensor_of(self.draft, name, axes, array.ndim)
+        return tensor_of(self.draft, name, axes or (None,), array.ndim)
 
     def same(self, node: OnnxNode, kind: str, tensor: Tensor, **fields: Any) -> Tensor:
         """Add a layer that works on single elements, and return its output."""

@@ -15,7 +15,13 @@ from accelsim.workload.graph import INPUT
 from accelsim.workload.importers.imported import ImportedNetwork, NotModelled
 from accelsim.workload.importers.onnx.context import Context, Value
 from accelsim.workload.importers.onnx.draft import CannotModelError, first_problem
-from accelsim.workload.importers.onnx.folding import FOLDS, MAX_FOLDED_ELEMENTS, fold
+from accelsim.workload.importers.onnx.folding import (
+    FOLDS,
+    MAX_FOLDED_ELEMENTS,
+    Budget,
+    fold,
+    with_folded,
+)
 from accelsim.workload.importers.onnx.inputs import declare_inputs
 from accelsim.workload.importers.onnx.layout import (
     MAP_AXES,
@@ -82,8 +88,9 @@ def load_onnx(
         If the onnx package is not installed.
     """
     file = Path(path)
-    model = simplified(read_model(file, dims or {}))
-    context = Context(model)
+    budget = Budget()
+    model = simplified(with_folded(read_model(file, dims or {}), budget))
+    context = Context(model, budget)
     declare_inputs(context, model)
     missing = [
         left for node in model.nodes if (left := _convert(context, node, model, file)) is not None
@@ -135,7 +142,7 @@ def _outputs(context: Context, node: OnnxNode) -> tuple[Value, ...]:
             if name:
                 context.value(node, index)
         made = fold(node, cast("list[np.ndarray]", given), context.opset)
-        context.count_folded(made)
+        context.folded.count(made)
         return made
     if node.op not in OPERATORS:
         raise CannotModelError("no layer does this")

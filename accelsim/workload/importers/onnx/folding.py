@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
 
 from accelsim.workload.importers.onnx.draft import CannotModelError
-from accelsim.workload.importers.onnx.model import Array, OnnxNode, Shape
+from accelsim.workload.importers.onnx.model import Array, OnnxModel, OnnxNode, Shape
 from accelsim.workload.importers.onnx.shape_rules import (
     axes_of,
     flattened_shape,
@@ -27,6 +28,8 @@ from accelsim.workload.importers.onnx.shape_rules import (
 
 #: Elements of one folded tensor that are stored anew: 1 GiB of float32.
 MAX_FOLDED_ELEMENTS = 2**28
+#: Memory of all constants that are computed when a file is read.
+MAX_FOLDED_BYTES = 4 * 2**30
 #: Axes of an array.
 MAX_RANK = 32
 
@@ -68,6 +71,49 @@ def fold(node: OnnxNode, inputs: Arrays, opset: int) -> tuple[Array, ...]:
     except (ValueError, IndexError, TypeError, KeyError, OverflowError, MemoryError) as error:
         raise CannotModelError("its constants do not fit") from error
     return made if isinstance(made, tuple) else (made,)
+
+
+class Budget:
+    """Counts the memory of constants that are made, up to a bound."""
+
+    def __init__(self) -> None:
+        self._bytes = 0
+
+    def count(self, arrays: Arrays) -> None:
+        """Count arrays; those that are views of others cost nothing.
+
+        Raises
+        ------
+        CannotModelError
+            If all together take too much.
+        """
+        self._bytes += sum(array.nbytes for array in arrays if array.base is None)
+        if self._bytes > MAX_FOLDED_BYTES:
+            limit = MAX_FOLDED_BYTES // 2**30
+            raise CannotModelError(f"its constants come to more than {limit} GiB")
+
+
+def with_folded(model: OnnxModel, budget: Budget) -> OnnxModel:
+    """Return a model without the nodes that constants alone decide.
+
+    A node that cannot be folded stays; the walk over the graph says why.
+    """
+    constants = dict(model.constants)
+    kept = []
+    for node in model.nodes:
+        names = [name for name in node.inputs if name]
+        if node.op not in FOLDS or not names or any(name not in constants for name in names):
+            kept.append(node)
+            continue
+        try:
+            given = [constants[name] if name else np.empty(0) for name in node.inputs]
+            made = fold(node, given, model.opset)
+            budget.count(made)
+        except CannotModelError:
+            kept.append(node)
+            continue
+        constants.update(zip(node.outputs, made, strict=False))
+    return replace(model, nodes=tuple(kept), constants=constants)
 
 
 def bounded(shape: Shape) -> Shape:
@@ -136,6 +182,20 @@ def _gather(node: OnnxNode, inputs: Arrays, _opset: int) -> Array:
     rest = data.size // max(1, data.shape[axis])
     bounded((indices.size, rest))
     return np.take(data, indices.astype(np.int64), axis=axis)
+
+
+def _gather_elements(node: OnnxNode, inputs: Arrays, _opset: int) -> Array:
+    data, indices = inputs
+    bounded(indices.shape)
+    return np.take_along_axis(data, indices.astype(np.int64), int(node.get("axis", 0)))
+
+
+def _gather_nd(node: OnnxNode, inputs: Arrays, _opset: int) -> Array:
+    data, indices = inputs
+    if node.get("batch_dims", 0):
+        raise CannotModelError("it gathers within batches")
+    bounded((indices.size, *data.shape[indices.shape[-1] :]))
+    return data[tuple(np.moveaxis(indices.astype(np.int64), -1, 0))]
 
 
 def _slice(node: OnnxNode, inputs: Arrays, opset: int) -> Array:
@@ -242,9 +302,13 @@ FOLDS: Mapping[str, Fold] = MappingProxyType(
         "Flatten": _flatten,
         "Floor": _elementwise(np.floor),
         "Gather": _gather,
+        "GatherElements": _gather_elements,
+        "GatherND": _gather_nd,
         "Greater": _elementwise(np.greater),
         "GreaterOrEqual": _elementwise(np.greater_equal),
         "Identity": lambda _node, inputs, _opset: inputs[0],
+        "IsInf": _elementwise(np.isinf),
+        "IsNaN": _elementwise(np.isnan),
         "Less": _elementwise(np.less),
         "LessOrEqual": _elementwise(np.less_equal),
         "Log": _elementwise(np.log),
@@ -260,6 +324,7 @@ FOLDS: Mapping[str, Fold] = MappingProxyType(
         "Range": _range,
         "Reciprocal": _elementwise(np.reciprocal),
         "ReduceMax": _reduced(np.max),
+        "ReduceMean": _reduced(np.mean),
         "ReduceMin": _reduced(np.min),
         "ReduceProd": _reduced(np.prod),
         "ReduceSum": _reduced(np.sum),

@@ -72,10 +72,32 @@ def power(context: Context, node: OnnxNode) -> Value:
     return result
 
 
+def invert(context: Context, node: OnnxNode) -> Value:
+    """Make a ``Not`` of zeros and ones a subtraction from 1."""
+    return combined(context, "sub", node.name, (np.array(1.0), context.tensor(node, 0)))
+
+
+def both(context: Context, node: OnnxNode) -> Value:
+    """Make an ``And`` of zeros and ones a multiplication."""
+    values = _values(context, node)
+    tensor, constant = _tensor_first(*values)
+    if constant is not None and constant.ndim <= len(tensor.shape) and constant.all():
+        shape = np.broadcast_shapes(tensor.shape, constant.shape)
+        if shape == tensor.shape:
+            return tensor
+    return combined(context, "mul", node.name, values)
+
+
 def where(context: Context, node: OnnxNode) -> Value:
-    """Make a ``Where`` with a constant condition and a constant branch a product and a sum."""
-    condition = np.asarray(context.constant(node, 0), dtype=bool)
+    """Make a ``Where`` with at most one computed branch products and sums.
+
+    A computed condition is made of zeros and ones.
+    """
+    given = context.value(node, 0)
     yes, no = context.value(node, 1), context.value(node, 2)
+    if isinstance(given, Tensor):
+        return _chosen(context, node, given, yes, no)
+    condition = np.asarray(given, dtype=bool)
     x, other = (yes, no) if isinstance(yes, Tensor) else (no, yes)
     keep = condition if isinstance(yes, Tensor) else ~condition
     if not isinstance(x, Tensor) or isinstance(other, Tensor):
@@ -85,6 +107,17 @@ def where(context: Context, node: OnnxNode) -> Value:
     fill = np.where(keep, 0.0, other).astype(np.float32)
     kept = combined(context, "mul", f"{node.name}.kept", (x, keep.astype(np.float32)))
     return combined(context, "add", node.name, (kept, fill))
+
+
+def _chosen(context: Context, node: OnnxNode, condition: Tensor, yes: Value, no: Value) -> Tensor:
+    """Return one of two constants, by a computed condition."""
+    if isinstance(yes, Tensor) or isinstance(no, Tensor):
+        raise CannotModelError("its condition and a branch are computed")
+    limit = float(np.finfo(np.float32).max)
+    high, low = (np.clip(np.asarray(x, np.float64), -limit, limit) for x in (yes, no))
+    step = np.clip(high - low, -limit, limit)
+    scaled = combined(context, "mul", f"{node.name}.step", (condition, step))
+    return add_values(context, node.name, scaled, low)
 
 
 def add_values(context: Context, wanted: str, a: Value, b: Value) -> Tensor:
@@ -123,9 +156,18 @@ def combined(context: Context, kind: str, wanted: str, values: Sequence[Value]) 
             tensor = with_rank(value, rank)
             names.append((tensor if mixed else context.arranged(tensor, axes)).layer)
         else:
-            names.append(_constant(context, f"{wanted}.{'abc'[index]}", value, axes, rank))
+            full = value.reshape((1,) * (rank - value.ndim) + value.shape)
+            names.append(_constant_operand(context, f"{wanted}.{'abc'[index]}", full, axes))
     name = context.draft.add(kind, names, wanted)
     return replace(tensor_of(context.draft, name, axes, rank), mixed=mixed)
+
+
+def _constant_operand(context: Context, wanted: str, value: Array, axes: Axes) -> str:
+    """Add a constant in the order of `axes`, without the extents of 1 before all others."""
+    short = axes
+    while len(short) > 1 and (short[0] is None or value.shape[short[0]] == 1):
+        short = short[1:]
+    return context.constant_layer(value, wanted, short).layer
 
 
 def _common_axes(largest: Tensor, shape: tuple[int, ...]) -> Axes:
@@ -141,19 +183,6 @@ def _common_mix(tensors: Sequence[Tensor]) -> tuple[int, int, int] | None:
     """Return how the features are mixed where they are so in every tensor alike."""
     kinds = {(tensor.mixed, tensor.axes, tensor.shape) for tensor in tensors}
     return tensors[0].mixed if len(kinds) == 1 else None
-
-
-def _constant(context: Context, wanted: str, value: Array, axes: Axes, rank: int) -> str:
-    """Add a constant in the order of `axes`, without leading axes of extent 1."""
-    full = value.reshape((1,) * (rank - value.ndim) + value.shape)
-    order = [axis for axis in axes if axis is not None]
-    rest = [axis for axis in range(rank) if axis not in order]
-    turned = full.transpose((*rest, *order)).reshape([full.shape[axis] for axis in order] or [1])
-    while turned.ndim > 1 and turned.shape[0] == 1:
-        turned = turned[0]
-    return context.draft.add(
-        "constant", (), wanted, parameters={"value": turned}, shape=turned.shape
-    )
 
 
 def _absorbed(context: Context, tensor: Tensor, constant: Array, function: np.ufunc) -> bool:
@@ -219,12 +248,14 @@ def clipped(context: Context, node: OnnxNode, *, is_min: bool) -> Value:
 ARITHMETIC_OPERATORS: Mapping[str, Operator] = MappingProxyType(
     {
         "Add": add,
+        "And": both,
         "Div": divide,
         "Max": partial(clipped, is_min=False),
         "Mean": mean,
         "Min": partial(clipped, is_min=True),
         "Mul": multiply,
         "Neg": negate,
+        "Not": invert,
         "Pow": power,
         "Sub": subtract,
         "Sum": add,

@@ -20,6 +20,7 @@ from accelsim.workload.importers.onnx.layout import (
 from accelsim.workload.importers.onnx.model import Array, OnnxNode, Shape
 from accelsim.workload.importers.onnx.operators import Operator
 from accelsim.workload.importers.onnx.shape_rules import (
+    PAD_INPUTS_OPSET,
     axes_of,
     counted,
     flattened_shape,
@@ -107,11 +108,18 @@ def transpose(context: Context, node: OnnxNode) -> Value:
 
 def concat(context: Context, node: OnnxNode) -> Value:
     """Join tensors along an axis."""
-    parts = [context.tensor(node, index) for index in range(len(node.inputs))]
-    largest = max(parts, key=lambda part: len(part.order))
+    values = [context.value(node, index) for index in range(len(node.inputs))]
+    tensors = [value for value in values if isinstance(value, Tensor)]
+    largest = max(tensors, key=lambda tensor: len(tensor.order))
     axis = counted(int(node.attributes["axis"]), len(largest.shape))
     wanted = with_axis(largest, axis)
-    return joined(context, node.name, [context.arranged(part, wanted) for part in parts], axis)
+    parts = [
+        context.arranged(value, wanted)
+        if isinstance(value, Tensor)
+        else context.constant_layer(value, name, wanted)
+        for name, value in zip(node.inputs, values, strict=True)
+    ]
+    return joined(context, node.name, parts, axis)
 
 
 def joined(context: Context, wanted: str, parts: list[Tensor], axis: int) -> Tensor:
@@ -191,6 +199,47 @@ def expand(context: Context, node: OnnxNode) -> Value:
     return _seen_as(context, x, target)
 
 
+def pad(context: Context, node: OnnxNode) -> Value:
+    """Make a ``Pad`` with a constant a `concat` with that constant, axis by axis."""
+    x = context.tensor(node, 0)
+    if node.get("mode", "constant") != "constant":
+        raise CannotModelError("it repeats or mirrors its input")
+    old = context.opset < PAD_INPUTS_OPSET
+    given = node.get("pads", ()) if old else whole_numbers(context.constant(node, 1))
+    fill = np.array(node.get("value", 0.0)) if old else context.optional(node, 2)
+    axes = None if old else context.optional(node, 3)
+    places = range(len(x.shape)) if axes is None else whole_numbers(axes)
+    if len(given) != 2 * len(places):
+        raise CannotModelError(f"it has {len(given)} pads for {len(places)} axes")
+    for index, place in enumerate(places):
+        axis = counted(place, len(x.shape))
+        before, after = given[index], given[index + len(places)]
+        x = _padded(context, node.name, x, axis, (before, after), fill)
+    return x
+
+
+def _padded(
+    context: Context, wanted: str, x: Tensor, axis: int, extents: tuple[int, int],
+    fill: Array | None,
+) -> Tensor:  # fmt: skip
+    """Return a tensor with a constant before and after it along an axis, or cut off there."""
+    before, after = extents
+    extent = x.shape[axis]
+    x = cut(context, wanted, x, axis, slice(max(-before, 0), extent - max(-after, 0)))
+    if before <= 0 and after <= 0:
+        return x
+    x = context.arranged(x, with_axis(x, axis))
+    parts = [x]
+    for place, more in ((0, before), (len(parts) + 1, after)):
+        if more > 0:
+            shape = list(x.shape)
+            shape[axis] = more
+            value = np.zeros((), np.float32) if fill is None else fill.reshape(())
+            array = np.broadcast_to(value, shape)
+            parts.insert(place, context.constant_layer(array, f"{wanted}.border", x.axes))
+    return joined(context, wanted, parts, axis)
+
+
 def with_axis(tensor: Tensor, axis: int) -> Axes:
     """Return the axes of a tensor, those without a number left out, with `axis` among them."""
     axes = tuple(one for one in tensor.axes if one is not None)
@@ -256,6 +305,7 @@ SHAPE_OPERATORS: Mapping[str, Operator] = MappingProxyType(
         "Flatten": flatten,
         "Gather": gather,
         "Identity": identity,
+        "Pad": pad,
         "Reshape": reshape,
         "Shape": shape,
         "Size": size,

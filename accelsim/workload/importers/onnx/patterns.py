@@ -17,10 +17,7 @@ import numpy as np
 
 from accelsim.workload.importers.onnx.model import Array, OnnxModel, OnnxNode
 from accelsim.workload.importers.onnx.scalar_functions import Links, known_functions
-from accelsim.workload.importers.onnx.shape_rules import whole_numbers
-
-#: Since it the pads of a Pad are an input.
-PAD_INPUTS_OPSET = 11
+from accelsim.workload.importers.onnx.shape_rules import PAD_INPUTS_OPSET, whole_numbers
 
 
 def simplified(model: OnnxModel) -> OnnxModel:

@@ -17,6 +17,8 @@ from accelsim.workload.importers.onnx.model import Array, OnnxNode, Shape
 
 #: Since it the ranges of a slice are inputs; they were attributes before.
 SLICE_INPUTS_OPSET = 10
+#: Since it the pads of a Pad are an input.
+PAD_INPUTS_OPSET = 11
 
 
 def axes_of(node: OnnxNode, inputs: Sequence[Array]) -> tuple[int, ...] | None:
