@@ -134,7 +134,11 @@ class ConvolutionView:
         return (self.width + self.padding[1] + self.ends[1] - reach) // self.stride[1] + 1
 
     def gather(self, tensor: Array) -> Array:
-        """Return the windows, shape (groups, batch out_y out_x, kernel_y kernel_x channel)."""
+        """Return the windows, shape (groups, batch out_y out_x, kernel_y kernel_x channel).
+
+        Where every channel is a group of its own, the rows of a column lie side by side in
+        memory: runs of windows are copied, not runs of taps.
+        """
         x = tensor.reshape(self.batch, self.height, self.width, self.channels)
         (pad_y, pad_x), (end_y, end_x) = self.padding, self.ends
         is_padded = any((pad_y, pad_x, end_y, end_x))
@@ -143,6 +147,8 @@ class ConvolutionView:
             return x.reshape(1, -1, self.channels)
         if is_padded:
             x = np.pad(x, ((0, 0), (pad_y, end_y), (pad_x, end_x), (0, 0)))
+        if self.groups == self.channels > 1:
+            return self._gather_depthwise(x)
         per_group = self.channels // self.groups
         shape = (
             self.batch, self.out_height, self.out_width,
@@ -158,6 +164,18 @@ class ConvolutionView:
         windows = windows.transpose(5, 0, 1, 2, 3, 4, 6)  # (groups, b, oy, ox, ky, kx, c)
         rows = self.batch * self.out_height * self.out_width
         return windows.reshape(self.groups, rows, -1)
+
+    def _gather_depthwise(self, padded: Array) -> Array:
+        """Return the windows of single channels, in the order (channel, tap, window) in memory."""
+        x = np.ascontiguousarray(padded.transpose(3, 0, 1, 2))  # (c, b, y, x)
+        step, taps = x.strides, self.kernel[0] * self.kernel[1]
+        shape = (self.channels, *self.kernel, self.batch, self.out_height, self.out_width)
+        strides = (
+            step[0], step[2] * self.dilation[0], step[3] * self.dilation[1],
+            step[1], step[2] * self.stride[0], step[3] * self.stride[1],
+        )  # fmt: skip
+        windows = np.lib.stride_tricks.as_strided(x, shape, strides, writeable=False)
+        return windows.reshape(self.channels, taps, -1).swapaxes(1, 2)
 
     def scatter(self, matrices: Array) -> Array:
         """Refuse: overlapping windows do not determine a tensor."""
