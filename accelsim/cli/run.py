@@ -166,7 +166,7 @@ def compare(
 def renamed(options: dict[str, Any]) -> dict[str, Any]:
     """Return options under the names that the api gives them, and inputs by name."""
     given: tuple[str, ...] = options.pop("inputs")
-    named = dict(text.split("=", 1) for text in given if "=" in text)
+    named = dict(text.split("=", 1) for text in given if "=" in text and not Path(text).exists())
     if len(given) == 1 and not named:
         return {**options, "input": given[0]}
     if len(named) != len(given):

@@ -187,7 +187,8 @@ def _name_of(source: InputSources | None) -> Any:
         return {name: _name_of(one) for name, one in source.items()}
     if isinstance(source, str | Path):
         return str(source)
-    return f"array of {source.dtype}, shape {source.shape}"
+    array = np.asarray(source)
+    return f"array of {array.dtype}, shape {array.shape}"
 
 
 def job_key(job: Job) -> str:

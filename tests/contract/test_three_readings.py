@@ -16,7 +16,7 @@ from accelsim.schedule import Schedule, make_schedule
 from accelsim.timing import Timeline, simulate
 from accelsim.workload import Gemm, Trace, load_workload, lower
 
-WORKLOADS = ("tiny", "cifar10_cnn")
+WORKLOADS = ("tiny", "cifar10_cnn", "ncf")
 CHIPS = ("fp8_chunk64", "fp8_only", "fp32", "scalesim_os_32x32", "scalesim_is_32x32", "rows")
 #: Chips that differ from one that ships.
 CHANGED = {

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import accelsim
+from accelsim.cli import cli
 from accelsim.errors import ConfigError, DataError, ShapeError
 from accelsim.precision import get_recipe
 from accelsim.training.datasets import network_inputs
@@ -140,3 +142,28 @@ def test_a_data_set_has_a_part_for_every_input() -> None:
     small = InputSpec(shape=(2,), kind=InputKind.TOKENS, vocabulary=5)
     with pytest.raises(DataError, match="tokens from 0 to 7; the network reads 0 to 4"):
         network_inputs(x, {**given, "words": small}, (("words", 2), ("left", 4)))
+
+
+def test_the_command_takes_a_file_for_every_input(tmp_path: Path) -> None:
+    np.save(tmp_path / "user.npy", np.array([[7]]))
+    np.savez(tmp_path / "both.npz", user=np.array([[7]]), item=np.array([[9]]))
+    runner = CliRunner()
+    command = ["run", "ncf", "--recipe", "fp32", "--arch", "fp32", "-q", "-o"]
+    one = runner.invoke(
+        cli, [*command, str(tmp_path / "a"), "--input", f"user={tmp_path / 'user.npy'}",
+              "--input", "item=normal"],
+    )  # fmt: skip
+    assert one.exit_code == 0, one.output
+    two = runner.invoke(cli, [*command, str(tmp_path / "b"), "--input", f"{tmp_path / 'both.npz'}"])
+    assert two.exit_code == 0, two.output
+    assert (tmp_path / "b" / "outputs.safetensors").is_file()
+    bad = runner.invoke(cli, [*command, str(tmp_path / "c"), "--input", "normal", "--input", "x"])
+    assert bad.exit_code == 2
+    assert "--input user=users.npy" in bad.output
+    unknown = runner.invoke(cli, [*command, str(tmp_path / "c"), "--input", "users=normal"])
+    assert "Did you mean user?" in str(unknown.exception)
+
+
+def test_chips_are_compared_on_several_inputs() -> None:
+    compared = accelsim.compare("ncf", archs=("fp32", "fp16"), input="uniform")
+    assert [row.result.provenance["input"][:11] for row in compared.rows] == ["user: unifo"] * 2
