@@ -148,7 +148,7 @@ class _Bank:
 _CLOSED = _Bank()
 
 
-class Channel:
+class DramChannel:
     """One channel: transfers in order, each row of them on its bank."""
 
     def __init__(self, shape: DramShape) -> None:
@@ -244,7 +244,7 @@ class DramChannels:
 
     def __init__(self, shape: DramShape) -> None:
         self.shape = shape
-        self._channels = [Channel(shape) for _ in range(shape.channels)]
+        self._channels = [DramChannel(shape) for _ in range(shape.channels)]
 
     def serve(self, now: int, accesses: Sequence[Access]) -> Service:
         """Return when the transfers of a request are served, asked for in cycle `now`.

@@ -9,15 +9,10 @@ from accelsim.schedule.mapping import Dim
 from accelsim.schedule.passes import Range
 from accelsim.schedule.schedule import Block, Schedule
 from accelsim.schedule.traffic import BlockTraffic, Transfer
+from accelsim.schedule.traffic_table import A_DIMS, B_DIMS, OUT_DIMS
 from accelsim.timing.addresses import Access, GemmAddresses, needs_addresses
 from accelsim.timing.meeting import Exchange
 
-#: Dimensions that index a GEMM's operands and results.
-A_DIMS, B_DIMS, OUT_DIMS = (
-    (Dim.GROUP, Dim.M, Dim.K),
-    (Dim.GROUP, Dim.K, Dim.N),
-    (Dim.GROUP, Dim.M, Dim.N),
-)
 _NOTHING = Transfer()
 
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from accelsim.timing.dram_channels import Channel, DramShape
+from accelsim.timing.dram_channels import DramChannel, DramShape
 from tests.oracles.dram_cycles import Timing, Transfer, run
 
 #: (cycles since the request before, its pages and their cycles of data)
@@ -49,7 +49,7 @@ def test_a_channel_ends_every_request_in_the_same_cycle(
         refresh_interval=refresh[0],
         refresh=refresh[1],
     )
-    channel, now = Channel(shape), 0
+    channel, now = DramChannel(shape), 0
     ends: list[int] = []
     transfers: list[Transfer] = []
     last: list[int] = []
