@@ -25,40 +25,52 @@ def accumulate_integer(products: Float64Array, accumulator: Accumulator) -> Floa
     """Add integer products in a register of `integer_bits`, in order.
 
     Every addition, inside a chunk and over chunks, wraps or saturates. k = 0
-    gives 0.
+    gives 0. A sum beyond 2**53 is returned as the float64 nearest to it.
 
     Raises
     ------
     DataError
         If a product is no integer or does not fit in 53 bits.
     """
-    if not np.array_equal(products, np.rint(products)) or (
-        np.abs(products).max(initial=0.0) > MAX_INTEGER_MAGNITUDE
-    ):
-        raise DataError("An integer accumulator needs integer products of at most 53 bits.")
-    terms = products.astype(np.int64)
-    fit = wrap if accumulator.integer_overflow is IntegerOverflow.WRAP else _saturate
-    bits = accumulator.integer_bits
+    terms = as_integers(products)
     total = np.zeros(terms.shape[:-1], np.int64)
     length = accumulator.chunk_length(terms.shape[-1])
     for start in range(0, terms.shape[-1], length):
         chunk = np.zeros_like(total)
         for i in range(start, min(start + length, terms.shape[-1])):
-            chunk = fit(chunk + terms[..., i], bits)
-        total = fit(total + chunk, bits)
+            chunk = add_integers(chunk, terms[..., i], accumulator)
+        total = add_integers(total, chunk, accumulator)
     return total.astype(np.float64)
 
 
+def as_integers(products: Float64Array) -> NDArray[np.int64]:
+    """Return products as int64; refuse what is no integer of at most 53 bits."""
+    if not np.array_equal(products, np.rint(products)) or (
+        np.abs(products).max(initial=0.0) > MAX_INTEGER_MAGNITUDE
+    ):
+        raise DataError("An integer accumulator needs integer products of at most 53 bits.")
+    return products.astype(np.int64)
+
+
+@np.errstate(over="ignore")
+def add_integers(
+    total: NDArray[np.int64], addend: NDArray[np.int64], accumulator: Accumulator
+) -> NDArray[np.int64]:
+    """Add two numbers of the register, which wraps or saturates, up to 64 bits wide."""
+    bits = accumulator.integer_bits
+    if accumulator.integer_overflow is IntegerOverflow.WRAP:
+        return wrap(total + addend, bits)
+    low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+    # Clamped before the addition, so that 64 bits do not overflow either.
+    room = np.clip(total, low - np.minimum(addend, 0), high - np.maximum(addend, 0))
+    return np.asarray(np.clip(room + addend, low, high))
+
+
+@np.errstate(over="ignore")
 def wrap(x: NDArray[np.int64], bits: int) -> NDArray[np.int64]:
     """Keep the lowest `bits` bits as a two's complement number."""
     half = np.int64(1) << np.int64(bits - 1)
     return ((x + half) & ((half << np.int64(1)) - np.int64(1))) - half
-
-
-def _saturate(x: NDArray[np.int64], bits: int) -> NDArray[np.int64]:
-    """Clamp to what `bits` bits hold."""
-    half = 1 << (bits - 1)
-    return np.clip(x, -half, half - 1)
 
 
 def accumulator_bits_needed(weight_norm: float, activation_bits: int, *, signed: bool) -> int:

@@ -17,10 +17,13 @@ from accelsim.formats import FloatFormat, Rounding
 from accelsim.formats.random_bits import StreamKey
 from accelsim.numerics.accumulation import inner_rule, outer_rule
 from accelsim.numerics.addition import AdditionRule, Float64Array, Outputs, odd_sum
-from accelsim.precision import AccumulationMethod, Accumulator, PairRule
+from accelsim.numerics.integer import add_integers, as_integers
+from accelsim.precision import AccumulationMethod, Accumulator, IntegerOverflow, PairRule
 
 #: Outputs that are looked at unless the caller says otherwise.
 DEFAULT_SAMPLE = 1024
+#: Width at which sums wrap by themselves.
+INT64_BITS = 64
 _EVENTS = ("additions", "zero_products", "swamped", "overflowed", "saturated", "underflowed")
 
 
@@ -39,9 +42,10 @@ class AdditionCounts:
     swamped : int
         Additions of something other than zero that left the sum as it was.
     overflowed : int
-        Additions of finite numbers whose result is infinite or NaN.
+        Additions of finite numbers whose result is infinite or NaN, or wrapped around.
     saturated : int
-        Additions of finite numbers that were clamped to the largest number.
+        Additions of finite numbers that were clamped to the largest number, or to the
+        bounds of an integer register.
     underflowed : int
         Additions whose exact result is not zero and whose rounded one is.
     """
@@ -86,7 +90,7 @@ def count_additions(
     b : array_like, shape (k, n) or (batch, k, n)
         Right operand.
     accumulator : Accumulator
-        Sequential, with or without chunks.
+        Sequential or integer, with or without chunks.
     sample : int
         Outputs to look at, drawn without replacement; all if there are no more.
     seed : int
@@ -128,7 +132,10 @@ def count_additions(
         rounded = accumulator.product.quantize(products, rounding=Rounding.NEAREST_EVEN)
         products = np.asarray(rounded, np.float64)
     tally = _Tally(Outputs(rows[:, None], columns[:, None]), key)
-    _walk(products, accumulator, tally)
+    if accumulator.method is AccumulationMethod.INTEGER:
+        _walk_integers(as_integers(products), accumulator, tally)
+    else:
+        _walk(products, accumulator, tally)
     return AdditionCounts(
         outputs=outputs,
         sampled_outputs=rows.size,
@@ -138,9 +145,10 @@ def count_additions(
 
 
 def is_countable(accumulator: Accumulator) -> bool:
-    """Return whether an accumulator adds one product after the other, each rounded."""
+    """Return whether an accumulator adds one product after the other, each rounded or bounded."""
     fused = accumulator.pair is PairRule.FUSED and accumulator.pair_size > 1
-    return accumulator.method is AccumulationMethod.SEQUENTIAL and not fused
+    in_turn = (AccumulationMethod.SEQUENTIAL, AccumulationMethod.INTEGER)
+    return accumulator.method in in_turn and not fused
 
 
 def _draw(outputs: int, sample: int, seed: int) -> NDArray[np.int64]:
@@ -176,6 +184,17 @@ def _walk(products: Float64Array, accumulator: Accumulator, tally: _Tally) -> No
             chunk += 1
 
 
+def _walk_integers(terms: NDArray[np.int64], accumulator: Accumulator, tally: _Tally) -> None:
+    """Repeat every addition of an integer register."""
+    outputs, k = terms.shape
+    total = np.zeros(outputs, np.int64)
+    for start in range(0, k, accumulator.chunk_length(k)):
+        chunk = np.zeros(outputs, np.int64)
+        for i in range(start, min(start + accumulator.chunk_length(k), k)):
+            chunk = tally.add_integers(chunk, terms[:, i], accumulator)
+        total = tally.add_integers(total, chunk, accumulator)
+
+
 class _Tally:
     """Adds, and counts what additions lose."""
 
@@ -202,6 +221,22 @@ class _Tally:
             # Half a step beyond the largest number is the least that is clamped.
             beyond = np.abs(exact) >= largest + rule.format.ulp(largest) / 2
             self._count("saturated", beyond & (np.abs(result) == largest) & finite)
+        return result
+
+    def add_integers(
+        self, total: NDArray[np.int64], addend: NDArray[np.int64], accumulator: Accumulator
+    ) -> NDArray[np.int64]:
+        """Add integers once, and count."""
+        result = add_integers(total, addend, accumulator)
+        wraps = accumulator.integer_overflow is IntegerOverflow.WRAP
+        if wraps and accumulator.integer_bits == INT64_BITS:
+            lost = (result < total) != (addend < 0)
+        else:
+            # Equal modulo 2**64 where nothing was lost, and only there.
+            lost = result - addend != total
+        self._count("additions", np.ones_like(lost))
+        self._count("swamped", (addend != 0) & (result == total))
+        self._count("overflowed" if wraps else "saturated", lost)
         return result
 
     def _count(self, what: str, where: NDArray[Any]) -> None:

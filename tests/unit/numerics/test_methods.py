@@ -151,3 +151,17 @@ def test_too_wide_an_accumulator_is_refused():
         accumulate(
             np.ones(3), Accumulator(format="fp32", rounding=Rounding.STOCHASTIC, random_bits=30)
         )
+
+
+@pytest.mark.parametrize("overflow", list(IntegerOverflow))
+@pytest.mark.parametrize("bits", [54, 62, 63, 64])
+def test_wide_registers_wrap_and_saturate_as_python_integers_do(bits, overflow):
+    """Products of 53 bits fill 64 in 2**11 additions; sums are compared as nearest float64."""
+    rng = np.random.default_rng(bits)
+    terms = rng.integers(2**52, 2**53, 1500) * np.where(np.arange(1500) < 1200, 1, -1)
+    accumulator = Accumulator(
+        format="fp32", method=AccumulationMethod.INTEGER, chunk_size=700,
+        integer_bits=bits, integer_overflow=overflow,
+    )  # fmt: skip
+    expected = dot_scalar(terms.astype(float), np.ones(1500), accumulator)
+    assert float(accumulate(terms.astype(np.float64), accumulator)) == expected

@@ -11,7 +11,7 @@ from accelsim.formats.random_bits import StreamKey
 from accelsim.numerics import matmul
 from accelsim.numerics.op_telemetry import count_in_order
 from accelsim.numerics.telemetry import count_additions
-from accelsim.precision import AccumulationMethod, Accumulator
+from accelsim.precision import AccumulationMethod, Accumulator, IntegerOverflow
 from accelsim.schedule.k_order import KLoop
 from accelsim.schedule.reduction_order import ReductionOrder
 
@@ -143,3 +143,38 @@ class TestInOrder:
     def test_an_empty_reduction_adds_nothing(self):
         order = ReductionOrder(k=0, chunk_size=64, fused=1, segments=((0, 0),))
         assert self.count(PLAIN, order, k=0).additions == 0
+
+
+class TestIntegers:
+    """An integer register: what wrapped, what was clamped."""
+
+    def count(self, values, **fields):
+        accumulator = Accumulator(format="fp32", method=AccumulationMethod.INTEGER, **fields)
+        return _count(values, accumulator)
+
+    def test_wrapping_is_overflow(self):
+        """In 8 bits 100 + 100 is -56, + 100 is 44; then the only chunk is added to 0."""
+        counts = self.count([100.0] * 3, integer_bits=8)
+        assert (counts.additions, counts.overflowed, counts.saturated) == (4, 1, 0)
+
+    def test_clamping_is_saturation_and_what_is_added_to_the_bound_is_lost(self):
+        """100, then 127 twice: both additions were clamped, the second changed nothing."""
+        counts = self.count([100.0] * 3, integer_bits=8, integer_overflow=IntegerOverflow.SATURATE)
+        assert (counts.overflowed, counts.saturated, counts.swamped) == (0, 2, 1)
+
+    def test_a_product_wider_than_the_register_wraps(self):
+        """1000 in 8 bits is -24, and 256 is 0, as if nothing was added."""
+        counts = self.count([1000.0, 256.0], integer_bits=8)
+        assert (counts.overflowed, counts.swamped) == (2, 1)
+
+    @pytest.mark.parametrize("overflow", list(IntegerOverflow))
+    def test_a_register_of_64_bits_loses_when_it_is_full(self, overflow):
+        """2**53 comes 1023 times to 2**63 - 2**53; once more is beyond."""
+        full = self.count([2.0**53] * 1023, integer_bits=64, integer_overflow=overflow)
+        beyond = self.count([2.0**53] * 1024, integer_bits=64, integer_overflow=overflow)
+        assert (full.overflowed, full.saturated) == (0, 0)
+        assert beyond.overflowed + beyond.saturated == 1
+
+    def test_a_wide_register_loses_nothing(self):
+        counts = self.count([127.0] * 50, integer_bits=32, chunk_size=8)
+        assert (counts.additions, counts.overflowed, counts.swamped) == (57, 0, 0)
