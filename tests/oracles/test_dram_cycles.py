@@ -21,7 +21,7 @@ REQUESTS = st.lists(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(
     requests=REQUESTS,
     banks=st.integers(1, 4),
