@@ -34,6 +34,8 @@ InputSource = str | Path | NDArray[Any]
 #: The same for a network: one source for all inputs, or one for each by name.
 InputSources = InputSource | Mapping[str, InputSource]
 
+#: Inputs from one place that are named; more of them are counted.
+NAMED_INPUTS = 4
 #: Distributions by name; tokens are uniform under each.
 DISTRIBUTIONS = ("normal", "uniform")
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -115,8 +117,20 @@ def load_inputs(
             raise DataError(f"Input {name!r}: {error}") from error
     return LoadedInputs(
         {name: loaded.values for name, loaded in loaded_inputs.items()},
-        "; ".join(f"{name}: {loaded.provenance}" for name, loaded in loaded_inputs.items()),
+        _all_provenances({name: one.provenance for name, one in loaded_inputs.items()}),
     )
+
+
+def _all_provenances(provenances: Mapping[str, str]) -> str:
+    """Return where all inputs come from; many that come from the same place are counted."""
+    names_by_place: dict[str, list[str]] = {}
+    for name, place in provenances.items():
+        names_by_place.setdefault(place, []).append(name)
+    parts = []
+    for place, names in names_by_place.items():
+        who = names if len(names) <= NAMED_INPUTS else [f"{len(names)} inputs"]
+        parts += [f"{name}: {place}" for name in who]
+    return "; ".join(parts)
 
 
 def _by_name(

@@ -15,6 +15,7 @@ from accelsim.precision import get_recipe
 from accelsim.schedule import make_schedules
 from accelsim.workload import Gemm, Workload, load_workload, lower
 from accelsim.workload.decoding import decode_step
+from accelsim.workload.inputs import load_inputs
 
 FEATURES, LENGTH = 24, 9
 
@@ -109,6 +110,13 @@ def test_the_order_of_a_chip_gives_the_same_bits_too() -> None:
             )
         )
     np.testing.assert_array_equal(runs[1].tensors["head"][:, 0], runs[0].tensors["head"][:, -1])
+
+
+def test_many_inputs_from_one_place_are_counted() -> None:
+    loaded = load_inputs(None, load_workload("gpt2_decode").given)
+    want = "input: uniform tokens, seed 0; 24 inputs: normal distribution, seed 0"
+    assert loaded.provenance == want
+    assert len(loaded.values) == 25
 
 
 def test_a_step_of_gpt2() -> None:
