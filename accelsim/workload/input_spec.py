@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from accelsim.config import StrictModel
-from accelsim.workload.layers.base import Extent
+from accelsim.workload.layers.base import MAX_AXES, Extent
 
 #: Format of whole numbers that name rows of a table; no recipe changes it.
 TOKEN_FORMAT = "int32"
@@ -28,7 +28,7 @@ class InputKind(StrEnum):
 class InputSpec(StrictModel):
     """A tensor that a network is given."""
 
-    shape: tuple[Extent, ...] = Field(min_length=1, max_length=6)
+    shape: tuple[Extent, ...] = Field(min_length=1, max_length=MAX_AXES)
     """(height, width, channels), (features) or (tokens), without the batch."""
     kind: InputKind = InputKind.FEATURES
     """What it is."""

@@ -23,6 +23,8 @@ Float64Array = NDArray[np.float64]
 
 #: What names of layers and inputs look like.
 LAYER_NAME = r"^[A-Za-z_][A-Za-z0-9_./-]*$"
+#: Axes that a sample may have.
+MAX_AXES = 8
 #: Largest extent of anything that a user may write.
 MAX_EXTENT = 2**20
 

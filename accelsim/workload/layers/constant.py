@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from accelsim.workload.layers.base import Extent, Float64Array, Layer, Shape
+from accelsim.workload.layers.base import MAX_AXES, Extent, Float64Array, Layer, Shape
 from accelsim.workload.ops import Role
 from accelsim.workload.parameters import Initial, ParameterSpec, Preparation
 from accelsim.workload.scope import LayerScope
@@ -25,7 +25,7 @@ class Constant(Layer):
     is_source: ClassVar[bool] = True
 
     kind: Literal["constant"] = "constant"
-    shape: tuple[Extent, ...] = Field(max_length=4)
+    shape: tuple[Extent, ...] = Field(max_length=MAX_AXES)
     """Shape, without the batch."""
 
     def output_shape(self, inputs: Sequence[Shape]) -> Shape:

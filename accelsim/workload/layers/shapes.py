@@ -16,11 +16,9 @@ from pydantic import Field, model_validator
 
 from accelsim.errors import ShapeError
 from accelsim.workload.backward_scope import BackwardScope
-from accelsim.workload.layers.base import MAX_EXTENT, Extent, Float64Array, Layer, Shape
+from accelsim.workload.layers.base import MAX_AXES, MAX_EXTENT, Extent, Float64Array, Layer, Shape
 from accelsim.workload.scope import LayerScope
 
-#: Axes that a sample may have.
-MAX_AXES = 8
 #: An axis of a sample, from the first or, negative, from the last.
 Axis = Annotated[int, Field(ge=-MAX_AXES, lt=MAX_AXES)]
 #: A place along an axis, from its beginning or, negative, from its end.
@@ -54,11 +52,6 @@ class Reshape(Layer):
                 f"and it is given {elements:,}; make the products of the extents equal"
             )
         return tuple(elements // known if extent == -1 else extent for extent in self.shape)
-
-    def token_problem(self, vocabulary: int | None) -> str | None:
-        """Take tokens as well as numbers."""
-        del vocabulary
-        return None
 
     def lower_forward(self, scope: LayerScope) -> str:
         """Emit nothing: the output is the input's tensor."""
