@@ -61,6 +61,8 @@ CASES: dict[PathName, Case] = {
     PathName.GROUPED: Case("fp8_e4m3fn", {"pair": PairRule.FUSED, "pair_size": 2}),
     PathName.ALIGNED: Case("fp8_e4m3fn", {"method": AccumulationMethod.ALIGNED}),
     PathName.TREE: Case("fp8_e4m3fn", {"method": AccumulationMethod.TREE}),
+    # Products of eight significant bits, sums of six.
+    PathName.WIDE: Case("fp8_e4m3fn", {"format": "float_e6m5"}),
     PathName.GENERAL: Case("fp8_e5m2", {"rounding": Rounding.UP}),
     PathName.TILED: Case("fp8_e4m3fn", asked="tiled"),
     PathName.DEFINITION: Case("posit8_es1", {"format": "posit16_es1"}),
