@@ -160,7 +160,11 @@ def input_hashes(job: Job) -> dict[str, str]:
     """Return the SHA-256 of everything that the run read."""
     models = {"arch": job.chip, "recipe": job.recipe, "workload": job.workload}
     hashes = {name: _sha256(model.model_dump_json().encode()) for name, model in models.items()}
-    sources = job.input if isinstance(job.input, Mapping) else {"input": job.input}
+    sources: dict[str, InputSource | None] = (
+        {f"input.{name}": source for name, source in job.input.items()}
+        if isinstance(job.input, Mapping)
+        else {"input": job.input}
+    )
     for name, source in {**sources, "weights": job.weights}.items():
         data = _contents(source)
         if data is not None:

@@ -125,7 +125,7 @@ def test_a_run_takes_arrays_by_name_and_one_array_for_one_input(tmp_path: Path) 
     one, two = (accelsim.run(file, recipe="fp32", arch="fp32", input=x) for _ in range(2))
     np.testing.assert_array_equal(one.outputs["sum"], two.outputs["sum"])
     assert one.input_hashes == two.input_hashes
-    assert {"left", "right"} <= one.input_hashes.keys()
+    assert {"input.left", "input.right"} <= one.input_hashes.keys()
     single = accelsim.run("tiny", input=np.zeros((8, 8, 4), np.float32))
     assert single.config["input"] == "array of float32, shape (8, 8, 4)"
 
