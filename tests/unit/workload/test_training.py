@@ -66,6 +66,15 @@ NETWORKS: dict[str, tuple[list[int], list[dict[str, Any]]]] = {
             {"kind": "linear", "in_features": 3 * 3 * 4, "out_features": 4},
         ],
     ),
+    "largest of the map": (
+        [5, 4, 2],
+        [
+            conv(in_channels=2, padding=1),
+            {"kind": "global_max_pool"},
+            {"kind": "flatten"},
+            {"kind": "linear", "in_features": 4, "out_features": 4},
+        ],
+    ),
     "other padding at the end": (
         [8, 7, 2],
         [

@@ -115,3 +115,27 @@ def test_a_convolution_view_cannot_be_written() -> None:
     view = ConvolutionView(1, 3, 3, 1, kernel=(2, 2))
     with pytest.raises(TypeError, match=r"^a convolution view can only be read$"):
         view.scatter(np.zeros((1, 4, 4)))
+
+
+def test_padding_at_the_end_is_not_stored() -> None:
+    # "Same" padding of 6 pixels, kernel 3, step 2: windows begin at 0, 2 and 4 and the last reads
+    # one zero. Every pixel is read; the last window alone reads 2 of 3 rows, 6 pixels wide.
+    view = ConvolutionView(
+        batch=1, height=6, width=6, channels=4, kernel=(3, 3), stride=(2, 2),
+        padding=(0, 0), padding_end=(1, 1),
+    )  # fmt: skip
+    assert view.raster == (3, 3)
+    assert view.footprint((0, 9), (0, 36)) == 6 * 6 * 4
+    assert view.footprint((6, 9), (0, 36)) == 2 * 6 * 4
+    assert view.footprint((8, 9), (0, 36)) == 2 * 2 * 4
+
+
+def test_a_depthwise_gather_is_that_of_its_definition_in_any_layout() -> None:
+    view = ConvolutionView(
+        batch=2, height=5, width=6, channels=3, kernel=(3, 2), stride=(2, 1),
+        padding=(1, 0), padding_end=(0, 2), dilation=(1, 2), groups=3,
+    )  # fmt: skip
+    tensor = numbered(view)
+    turned = np.asfortranarray(tensor)
+    np.testing.assert_array_equal(view.gather(tensor), windows_one_by_one(view, tensor))
+    np.testing.assert_array_equal(view.gather(turned), windows_one_by_one(view, tensor))
