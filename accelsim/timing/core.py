@@ -184,7 +184,8 @@ class CoreModel:
             arrival = self._arrival(service, link, size, route)
             done = max(service.end, link.end)
             self._loaded.put(arrival)
-            self._under_way.append(arrival.time)
+            if size != _NOTHING:
+                self._under_way.append(arrival.time)
             moved = max(size.dram_bytes, size.link_bytes)
             self.log.busy(Unit.DMA_IN, asked, done, moved)
             self._fill(portion, arrival.time, moved)
