@@ -62,14 +62,15 @@ class Case:
     saturate: bool = False
     fine: bool = False
     top: bool = True
+    extra_bits: int = 0
 
     @property
     def cap(self) -> float:
         """Largest operand: where no sum may overflow, or must fit float64, less than the format's.
 
-        A stochastic sum in (1,6,9), of multiples of 2**-39, fits 53 bits below 2**10.
+        A sum in (1,6,9), of multiples of 2**-39, fits 53 bits below 2**10, and never overflows.
         """
-        if self.path is PathName.STOCHASTIC:
+        if self.path in (PathName.STOCHASTIC, PathName.WIDE) and self.format is E6M9:
             return 2.0**10
         return self.format.largest * (1.0 if self.top else 2.0**-5)
 
@@ -109,6 +110,8 @@ CASES = (
         for fine in (False, True)
     ),
     Case(DLFLOAT, PathName.GENERAL, fine=True),
+    Case(E6M9, PathName.WIDE, fine=True, top=False, extra_bits=1),
+    Case(HALF, PathName.WIDE, fine=True, top=False, extra_bits=1),
     Case(HALF, PathName.GENERAL, Rounding.NEAREST_AWAY, fine=True),
 )
 
@@ -196,7 +199,7 @@ def test_every_difference_of_exponents_both_signs_ties_and_subnormals(case):
     addends = products(case, totals)
     both = np.abs(np.concatenate([totals, addends]))
     facts = ProductFacts(
-        significant_bits=case.format.precision,
+        significant_bits=case.format.precision + case.extra_bits,
         lsb_exponent=int(np.log2(common_step(both))),
         largest=both.max(),
         finite=True,

@@ -139,3 +139,19 @@ def test_overflow_is_an_infinite_error_and_null_in_json():
 def test_wrong_settings_are_refused(options, message):
     with pytest.raises(ConfigError, match=message):
         study_accumulation(**options)
+
+
+@pytest.mark.parametrize("rounding", ["nearest_even", "stochastic"])
+@pytest.mark.parametrize("name", ["posit8_es1", "int8", "uint4", "dynamic8", "ufp8_e5m3"])
+def test_formats_without_kernels_are_added_as_the_definition_adds(name, rounding):
+    """All chunk sizes and lengths in one pass, with the random bits of each sum alone."""
+    study = study_accumulation(
+        name, "lognormal", chunk_sizes=[1, 3, 16, 40], roundings=[rounding], length=50, trials=3
+    )
+    operand = study.input_format
+    addends = draw(Distribution.LOGNORMAL, operand, length=50, trials=3, seed=0)
+    for row in study.rows:
+        accumulator = Accumulator(format=name, chunk_size=row.chunk_size, rounding=row.rounding)
+        products = addends[: row.length].T[None]
+        sums = accumulate(products, accumulator, key=StreamKey(seed=0))
+        assert row.mean_sum == sums.mean()
