@@ -22,7 +22,7 @@ from accelsim.schedule.traffic import (
     op_groups,
     place_tensors,
     stored_outputs,
-    tensors_read,
+    tensors_moved,
 )
 from accelsim.schedule.traffic_table import traffic_table
 from accelsim.workload.ops import Gemm, Op, TensorInfo, VectorOp
@@ -100,8 +100,9 @@ def trace_traffic(
             else:
                 moved = _vector_reads(op, made, tensors, places, chip)
             mine = [name for name in _makes(op) if name in stored]
-            written = group_transfer(mine, tensors, places=places, cores=chip.cores)
-            stored_bytes = sum(tensors[name].stored_bytes for name in mine)
+            moves = tensors_moved(op, tensors)
+            written = group_transfer(mine, moves, places=places, cores=chip.cores)
+            stored_bytes = sum(moves[name].stored_bytes for name in mine)
             traffic[op.name] = moved + _write(written, stored_bytes)
             made.update(_makes(op))
     return traffic
@@ -115,7 +116,7 @@ def _vector_reads(
     chip: Chip,
 ) -> OpTraffic:
     names = [name for name in dict.fromkeys(op.inputs) if name not in made]
-    tensors = tensors_read(op, tensors)
+    tensors = tensors_moved(op, tensors)
     loaded = group_transfer(names, tensors, places=places, cores=chip.cores)
     size = sum(tensors[name].stored_bytes for name in names)
     # Loaded into the scratchpad where it was not there, then read by the vector unit.

@@ -166,12 +166,14 @@ def place_tensors(
     stored = stored_outputs(groups, outputs)
     last_read = {name: at for at, group in enumerate(groups) for name in group.reads}
     spare = _spare(groups, chip, schedules)
+    extended = {name for group in groups if _extends(group.head) for name in group.makes}
     places = dict.fromkeys((name for group in groups for name in group.reads), Place.DRAM)
     for at, names in enumerate(stored):
         for name in names:
             life = range(at, last_read.get(name, at) + 1)
             size = tensors[name].stored_bytes
-            stays = name not in outputs and all(_fits(spare[i], size) for i in life)
+            stays = name not in outputs and name not in extended
+            stays = stays and all(_fits(spare[i], size) for i in life)
             stays = stays and tensors[name].role not in (Role.WEIGHT, Role.STATE)
             places[name] = Place.SCRATCHPAD if stays else Place.DRAM
             if stays:
@@ -199,6 +201,11 @@ class BlockTraffic:
     def read(self) -> Transfer:
         """Everything that is loaded."""
         return self.a + self.b + self.psum_read
+
+
+def _extends(op: Op) -> bool:
+    """Return whether an op lets a tensor in DRAM grow, which then stays there."""
+    return isinstance(op, VectorOp) and VECTOR_FUNCTIONS[op.function].extends
 
 
 def block_traffic(schedule: Schedule, *, places: Mapping[str, Place]) -> Iterator[BlockTraffic]:
@@ -238,13 +245,20 @@ def block_traffic(schedule: Schedule, *, places: Mapping[str, Place]) -> Iterato
             )
 
 
-def tensors_read(op: Op, tensors: Mapping[str, TensorInfo]) -> Mapping[str, TensorInfo]:
-    """Return what an op reads of its tensors: of a table that it gathers from, some rows.
+def tensors_moved(op: Op, tensors: Mapping[str, TensorInfo]) -> Mapping[str, TensorInfo]:
+    """Return what an op reads and writes of its tensors, where that is not all of them.
 
-    As many as it makes, or all of them where that is less: two equal rows are read twice
-    unless the table is no larger.
+    Of a table that it gathers from, as many rows as it makes, or all of them where that is
+    less: two equal rows are read twice unless the table is no larger. Of a tensor that it
+    extends nothing, and of what it makes of that the rest.
     """
-    if not isinstance(op, VectorOp) or not VECTOR_FUNCTIONS[op.function].gathers:
+    if not isinstance(op, VectorOp):
+        return tensors
+    if VECTOR_FUNCTIONS[op.function].extends:
+        past, made = tensors[op.inputs[0]], tensors[op.outputs[0]]
+        new = replace(made, shape=(made.elements - past.elements,))
+        return {**tensors, past.name: replace(past, shape=(0,)), made.name: new}
+    if not VECTOR_FUNCTIONS[op.function].gathers:
         return tensors
     table = tensors[op.inputs[1]]
     rows = tensors[op.outputs[0]].elements // table.shape[-1]

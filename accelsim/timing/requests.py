@@ -20,7 +20,7 @@ from accelsim.schedule.traffic import (
     op_groups,
     place_tensors,
     stored_outputs,
-    tensors_read,
+    tensors_moved,
 )
 from accelsim.timing.timeline import CoreTiming, OpTiming, Timeline
 from accelsim.workload.ops import Gemm, VectorOp
@@ -142,20 +142,20 @@ def _request(
     head = group.head
     operands = (head.a.tensor, head.b.tensor) if isinstance(head, Gemm) else ()
     others = [name for name in group.reads if name not in operands]
-    read = tensors_read(head, trace.tensors)
+    moves = tensors_moved(head, trace.tensors)
     if isinstance(head, Gemm):
         bits = (0, 0)
     else:
         bits = (
-            sum(8 * read[name].stored_bytes for name in group.reads),
-            sum(8 * trace.tensors[name].stored_bytes for name in stored),
+            sum(8 * moves[name].stored_bytes for name in group.reads),
+            sum(8 * moves[name].stored_bytes for name in stored),
         )
     return Request(
         group=group,
         schedule=schedules[head.name] if isinstance(head, Gemm) else None,
         places=places,
-        read=group_transfer(others, read, places=places, cores=chip.cores),
-        write=group_transfer(stored, trace.tensors, places=places, cores=chip.cores),
+        read=group_transfer(others, moves, places=places, cores=chip.cores),
+        write=group_transfer(stored, moves, places=places, cores=chip.cores),
         port_bits=bits,
     )
 

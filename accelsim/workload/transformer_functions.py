@@ -110,6 +110,6 @@ TRANSFORMER_FUNCTIONS = (
     VectorFunction("position_gradient", ("error",), ("y",), ("offset", "rows"), False, per_input),
     VectorFunction("prepend_row", ("x", "row"), ("y",), (), False, per_output),
     VectorFunction("first_row_sum", ("error",), ("y",), (), False, _first_rows),
-    VectorFunction("append_rows", ("past", "x"), ("y",), (), False, _new_rows),
+    VectorFunction("append_rows", ("past", "x"), ("y",), (), False, _new_rows, extends=True),
     VectorFunction("drop_rows", ("x",), ("y",), ("count",), False, per_output),
 )  # fmt: skip

@@ -44,6 +44,9 @@ class VectorFunction:
         The function makes a tensor for every index of the second axis of its input.
     gathers : bool
         Of its second input it reads as many elements as it makes, not all.
+    extends : bool
+        Its first input stays where it is as the beginning of its output, so that neither
+        that is read nor this is written but for the rest.
     """
 
     name: str
@@ -55,6 +58,7 @@ class VectorFunction:
     is_variadic: bool = False
     splits: bool = False
     gathers: bool = False
+    extends: bool = False
 
 
 def per_output(_x: Shape, y: Shape, _attributes: Mapping[str, Attribute]) -> int:

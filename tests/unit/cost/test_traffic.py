@@ -49,6 +49,22 @@ def test_a_fused_op_adds_only_what_it_reads_beside_the_stream() -> None:
     )
 
 
+def test_a_cache_that_grows_moves_its_new_row_alone() -> None:
+    """One row of 4 FP16 numbers behind 7 that stay in DRAM; who reads it all reads 8."""
+    append = VectorOp(
+        "append", "append", Phase.FORWARD, "append_rows", ("past", "x"), ("y",), 4, FP16
+    )
+    relu = VectorOp("relu", "relu", Phase.FORWARD, "relu", ("y",), ("z",), 32, FP16)
+    shapes = {"past": (1, 7, 4), "x": (1, 1, 4), "y": (1, 8, 4), "z": (1, 8, 4)}
+    tensors = {
+        name: TensorInfo(name, shape, Role.ACTIVATION, FP16) for name, shape in shapes.items()
+    }
+    got = traffic_of([append, relu], tensors, small_chip(), outputs=["z"])
+    assert got["append"].dram_read_bytes == 2 * 4
+    assert got["append"].dram_write_bytes == 2 * 4
+    assert got["relu"].dram_read_bytes == 2 * 32
+
+
 def test_a_tensor_that_stays_on_the_chip_never_meets_dram() -> None:
     first = make_gemm(8, 4, 6, chunk_size=2)
     relu = VectorOp("relu", "relu", Phase.FORWARD, "relu", ("out",), ("y",), 32, FP16)
