@@ -187,13 +187,13 @@ class CoreModel:
             if size != _NOTHING:
                 self._under_way.append(arrival.time)
             moved = max(size.dram_bytes, size.link_bytes)
-            self.log.busy(Unit.DMA_IN, asked, done, moved)
-            self._fill(portion, arrival.time, moved)
+            self.log.busy(Unit.DMA_IN, asked, done, moved, at=at)
+            self._fill(portion, at, arrival.time, moved)
             yield from _until(env, done)
 
-    def _fill(self, portion: Portion, time: int, size: int) -> None:
+    def _fill(self, portion: Portion, at: int, time: int, size: int) -> None:
         """Note that operands have come, and what their block holds until its half is free."""
-        self.log.level(Buffer.OPERANDS, time, size)
+        self.log.level(Buffer.OPERANDS, time, size, at=at)
         self._in_block += size
         if portion.closes:
             self._held.append(self._in_block)
@@ -224,7 +224,7 @@ class CoreModel:
         known: dict[tuple[int, int], Border] = {}
         before: PassRun | None = None
         start = 0
-        for portion in self._portions:
+        for at, portion in enumerate(self._portions):
             run = portion.run
             assert run is not None
             arrival = yield from self._loaded.get()
@@ -239,14 +239,15 @@ class CoreModel:
             log.count(run)
             start = first + run.span.total
             end = start + border.last
-            log.busy(Unit.ARRAY, first, end)
+            log.busy(Unit.ARRAY, first, end, at=at)
             if portion.write is not None:
                 output = first + (run.first_output or 0) + border.output
                 self._results.put(Result(portion, output, end))
             if portion.closes:
-                self._free_half(start + border.streaming)
+                self._free_half(start + border.streaming, at)
             before = run
             log.work_end = end
+            log.mark()
         assert before is not None
         log.spend(array.last(before.last))
 
@@ -254,7 +255,7 @@ class CoreModel:
         """Do portion after portion on the lanes; note why one starts late."""
         log = self.log
         free = 0
-        for portion in self._portions:
+        for at, portion in enumerate(self._portions):
             arrival = yield from self._loaded.get()
             slot = (yield from self._slots.get()) if portion.opens_write else _AT_ONCE
             begin = log.late(free, 0, arrival, slot)
@@ -262,17 +263,18 @@ class CoreModel:
             log.plain += portion.vector_cycles
             log.stall(StallCause.SCRATCHPAD, max(0, portion.port_cycles - portion.vector_cycles))
             free = begin + max(portion.vector_cycles, portion.port_cycles)
-            log.busy(Unit.VECTOR_UNIT, begin, free)
+            log.busy(Unit.VECTOR_UNIT, begin, free, at=at)
             if portion.write is not None:
                 self._results.put(Result(portion, free, free + self._latency))
             if portion.closes:
-                self._free_half(free)
+                self._free_half(free, at)
+            log.mark()
         log.plain += self._latency
         log.work_end = free + self._latency
 
-    def _free_half(self, time: int) -> None:
+    def _free_half(self, time: int, at: int) -> None:
         """Let the next block load from a cycle on."""
-        self.log.level(Buffer.OPERANDS, time, -self._held.popleft())
+        self.log.level(Buffer.OPERANDS, time, -self._held.popleft(), at=at)
         self._halves.put(time)
 
     def _write_back_process(self, env: Environment, *, done_by_vector_unit: bool) -> Process:
@@ -290,7 +292,7 @@ class CoreModel:
                 begin = max(free, first)
                 free = begin + portion.vector_cycles
                 end = max(free, end) + self._latency
-                self.log.busy(Unit.VECTOR_UNIT, begin, free)
+                self.log.busy(Unit.VECTOR_UNIT, begin, free, at=at)
             self._finished.put(Finished(end, met))
 
     def _meet(
@@ -333,9 +335,9 @@ class CoreModel:
                 )
             )
             moved = max(size.dram_bytes, size.link_bytes)
-            self.log.busy(Unit.DMA_OUT, ready, done, moved)
-            self.log.level(Buffer.RESULTS, ready, moved)
-            self.log.level(Buffer.RESULTS, done, -moved)
+            self.log.busy(Unit.DMA_OUT, ready, done, moved, at=at)
+            self.log.level(Buffer.RESULTS, ready, moved, at=at)
+            self.log.level(Buffer.RESULTS, done, -moved, at=at)
             self.log.gone = gone
             if portion.closes_write:
                 self._slots.put(gone)
@@ -349,7 +351,7 @@ class CoreModel:
         if size == 0 or dram.unlimited:
             return Service(int(env.now), int(env.now))
         service: Service = yield dram.request(key, size, where)
-        self.log.busy(Unit.DRAM, service.start, service.end, size)
+        self.log.busy(Unit.DRAM, service.start, service.end, size, at=key[1] // 2)
         return service
 
     def _link(
@@ -371,7 +373,7 @@ class CoreModel:
         others = links.peers(self.log.core) if peers is None else peers
         crossing = Crossing(route.core, route.outward, port, size.link_bytes - port, others)
         service: Service = yield route.ask(key, crossing)
-        self.log.busy(Unit.LINK, service.start, service.end, size.link_bytes)
+        self.log.busy(Unit.LINK, service.start, service.end, size.link_bytes, at=key[1] // 2)
         return service
 
     def _key(self, portion: int, *, out: bool) -> Key:

@@ -76,6 +76,14 @@ class CoreLog:
         Cycle in which the array or the vector unit ends.
     gone : Arrival
         The last results' arrival in memory.
+    stalls : dict from StallCause to int
+        Cycles by cause.
+    intervals, levels : dict
+        What units did and what buffers took or gave.
+    places : dict
+        Portion of each entry of those two.
+    marks : list
+        Plain cycles, vectors, passes and stalls after each portion.
     """
 
     core: int
@@ -87,6 +95,8 @@ class CoreLog:
     stalls: dict[StallCause, int] = field(default_factory=dict)
     intervals: dict[Unit, list[Interval]] = field(default_factory=dict)
     levels: dict[Buffer, list[tuple[int, int]]] = field(default_factory=dict)
+    places: dict[Unit | Buffer, list[int]] = field(default_factory=dict)
+    marks: list[tuple[int, int, int, dict[StallCause, int]]] = field(default_factory=list)
 
     @property
     def end(self) -> int:
@@ -132,14 +142,42 @@ class CoreLog:
         """Account for the cycles between the end of the work and of the write-back."""
         self._blame(self.gone, max(0, self.gone.time - self.work_end))
 
-    def busy(self, unit: Unit, start: int, end: int, size: int = 0) -> None:
-        """Note that a unit was busy in [start, end)."""
+    def busy(self, unit: Unit, start: int, end: int, size: int = 0, *, at: int = 0) -> None:
+        """Note that a unit was busy in [start, end), with portion `at`."""
         core = CHIP if unit is Unit.DRAM else self.core
         self.intervals.setdefault(unit, []).append(Interval(unit, core, "", start, end, size))
+        self.places.setdefault(unit, []).append(at)
 
-    def level(self, buffer: Buffer, time: int, size: int) -> None:
+    def level(self, buffer: Buffer, time: int, size: int, *, at: int = 0) -> None:
         """Note that bytes come to a buffer in a cycle, or leave it where `size` is negative."""
         self.levels.setdefault(buffer, []).append((time, size))
+        self.places.setdefault(buffer, []).append(at)
+
+    def mark(self) -> None:
+        """Note what the account holds after a portion."""
+        self.marks.append((self.plain, self.vectors, self.passes, dict(self.stalls)))
+
+    def repeat(self, at: int, period: int, *, times: int, every: int) -> None:
+        """Put in `times` more of the `period` portions from `at` on, each `every` cycles later."""
+        if at >= len(self.marks):
+            return  # this core was done before
+        before, after = self.marks[at - 1], self.marks[at + period - 1]
+        self.plain += times * (after[0] - before[0])
+        self.vectors += times * (after[1] - before[1])
+        self.passes += times * (after[2] - before[2])
+        for cause, cycles in after[3].items():
+            self.stall(cause, times * (cycles - before[3].get(cause, 0)))
+        self.work_end += times * every
+        phases = self.gone.phases
+        self.gone = Arrival(
+            tuple((end + times * every if end else 0, cause) for end, cause in phases)
+        )
+        for unit, mine in self.intervals.items():
+            copies = _copies(self.places[unit], at, period, times)
+            self.intervals[unit] = [_later(mine[i], turn * every) for i, turn in copies]
+        for buffer, steps in self.levels.items():
+            copies = _copies(self.places[buffer], at, period, times)
+            self.levels[buffer] = [(steps[i][0] + turn * every, steps[i][1]) for i, turn in copies]
 
     def timing(self, op_end: int) -> CoreTiming:
         """Return the split of an op that ends for all cores at `op_end`."""
@@ -160,6 +198,19 @@ class CoreLog:
         for end, cause in arrival.phases:
             self.stall(cause, max(0, end - at))
             at = max(at, end)
+
+
+def _copies(places: Sequence[int], at: int, period: int, times: int) -> list[tuple[int, int]]:
+    """Return (entry, periods later) for the entries of portions of which a period is repeated."""
+    once = range(len(places))
+    before = [(i, 0) for i in once if places[i] < at]
+    inside = [i for i in once if at <= places[i] < at + period]
+    after = [(i, times) for i in once if places[i] >= at + period]
+    return before + [(i, turn) for turn in range(times + 1) for i in inside] + after
+
+
+def _later(one: Interval, cycles: int) -> Interval:
+    return Interval(one.unit, one.core, one.op, one.start + cycles, one.end + cycles, one.bytes)
 
 
 def busy_intervals(logs: Sequence[CoreLog]) -> tuple[Interval, ...]:

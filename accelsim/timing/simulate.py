@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from simpy import Environment
 
 from accelsim.arch.chip import Chip
+from accelsim.arch.interconnect import Routing
 from accelsim.schedule.schedule import Schedule
 from accelsim.schedule.traffic import OpGroup, Transfer
+from accelsim.timing.addresses import needs_addresses
 from accelsim.timing.core import CoreModel, Machine, Process
 from accelsim.timing.core_log import CoreLog, buffer_levels, busy_intervals
 from accelsim.timing.dram import DramModel
@@ -24,6 +26,7 @@ from accelsim.timing.interconnect import InterconnectModel
 from accelsim.timing.meeting import Meetings
 from accelsim.timing.portions import PORTIONS_PER_BLOCK, CoreWork, gemm_work
 from accelsim.timing.requests import Request, timeline_of
+from accelsim.timing.steady_state import run_by_periods
 from accelsim.timing.timeline import CoreTiming, OpTiming, Timeline
 from accelsim.timing.vector_portions import vector_op_work
 from accelsim.workload.ops import Gemm, Op, VectorOp
@@ -45,6 +48,8 @@ class TimingOptions:
         block before its first pass.
     reuse_equal_ops : bool
         Simulate equal ops once.
+    skip_steady_state : bool
+        Advance a long loop by whole periods once its state repeats; the result is the same.
 
     Raises
     ------
@@ -54,6 +59,7 @@ class TimingOptions:
 
     portions_per_block: int = PORTIONS_PER_BLOCK
     reuse_equal_ops: bool = True
+    skip_steady_state: bool = True
 
     def __post_init__(self) -> None:
         """Refuse blocks without portions."""
@@ -146,6 +152,38 @@ def run_request(
     matter, and exists so that this can be checked.
     """
     work = _work(request, chip, options)
+    return _op_timing(request, chip, run_work(work, chip, options, creation_order), work)
+
+
+def run_work(
+    work: Mapping[int, CoreWork],
+    chip: Chip,
+    options: TimingOptions,
+    creation_order: Callable[[Sequence[Process]], Sequence[Process]] = _as_made,
+) -> list[CoreLog]:
+    """Return the accounts of the cores for their work; see `run_request`."""
+
+    def run(some: Mapping[int, CoreWork]) -> list[CoreLog]:
+        return _run_events(some, chip, creation_order)
+
+    if options.skip_steady_state and _forgets(work, chip):
+        return run_by_periods(work, run)
+    return run(work)
+
+
+def _forgets(work: Mapping[int, CoreWork], chip: Chip) -> bool:
+    """Return whether what happened before leaves nothing but time."""
+    meets = any(portion.exchange for one in work.values() for portion in one.portions)
+    routed = chip.cores > 1 and chip.interconnect.routing is not Routing.PORT
+    return not (meets or routed or needs_addresses(chip))
+
+
+def _run_events(
+    work: Mapping[int, CoreWork],
+    chip: Chip,
+    creation_order: Callable[[Sequence[Process]], Sequence[Process]],
+) -> list[CoreLog]:
+    """Simulate every portion."""
     env = Environment()
     machine = Machine(
         env,
@@ -170,7 +208,7 @@ def run_request(
     for process in creation_order([process for core in cores for process in core.processes]):
         env.process(process)
     env.run()
-    return _op_timing(request, chip, [core.log for core in cores], work)
+    return [core.log for core in cores]
 
 
 def _work(request: Request, chip: Chip, options: TimingOptions) -> dict[int, CoreWork]:
