@@ -155,7 +155,7 @@ def study_accumulation(
     ----------
     format : NumberFormat, str or mapping
         Of the sum inside a chunk. Signed floats of up to 32 bits run compiled; posits,
-        integers and tables by the definition, half a minute for sums of 65,536.
+        integers and tables by the definition, a minute for sums of 65,536.
     distribution : Distribution
         What is added up.
     outer_format : optional
