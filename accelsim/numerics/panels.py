@@ -23,7 +23,7 @@ ROWS_PER_TASK = 64
 #: rows wait for the longest list among them.
 SKIPPING_THRESHOLD = 0.75
 #: Time to list a block of rows, in times of the dense work of one panel.
-LISTING_COST = 0.8
+LISTING_COST = 0.3
 #: Offsets into a panel are kept in 32 bits.
 MAX_SKIPPING_K = 2**31 // (PANEL_BYTES // 4)
 #: Elements of B from which threads pack it together.

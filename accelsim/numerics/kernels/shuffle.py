@@ -95,6 +95,35 @@ def join_lanes(_typing: Any, even: Any, odd: Any) -> Any:
     return Vector("f32")(even, odd), generate
 
 
+@_operation
+def compress_store(_typing: Any, array: Any, offset: Any, mask: Any, vector: Any) -> Any:
+    """Write the lanes where the mask is true one after the other, from element `offset` on."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        pointer = builder.gep(data, [args[1]])
+        values = args[3].type
+        lanes = f"{values.count}{vector.kind}"
+        types_of = [values, pointer.type, args[2].type]
+        function_type = ir.FunctionType(ir.VoidType(), types_of)
+        name = f"llvm.masked.compressstore.v{lanes}"
+        store = _declare(builder.module, function_type, name)
+        builder.call(store, [args[3], pointer, args[2]])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, mask, vector), generate
+
+
+@_operation
+def count_true(_typing: Any, mask: Any) -> Any:
+    """Return in how many lanes a mask of 64 is true."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return builder.ctpop(builder.bitcast(args[0], ir.IntType(_NARROW)))
+
+    return types.int64(mask), generate
+
+
 def _reduction(name: str) -> Any:
     """Make a reduction of the lanes of an int32 vector."""
 

@@ -2,9 +2,9 @@
 
 A product that is zero leaves the sum of a chunk as it is, bit for bit, where the
 operands are finite and rounding is to nearest. So the non-zero elements of a block
-of rows are listed once, and only they are multiplied. Four rows are done together;
-the shorter lists are filled up with zeros, so that the inner loop has no ends to
-care for, and rows beyond the last have lists of zeros alone.
+of rows are listed once, chunk by chunk, and only they are multiplied. Four rows are
+done together; the shorter lists are filled up with zeros, so that the inner loop has no
+ends to care for, and rows beyond the last have lists of zeros alone.
 """
 
 from __future__ import annotations
@@ -13,9 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from accelsim.numerics.kernels.compile import compiled
+from accelsim.numerics.kernels.compile import compiled, compiled_part
+from accelsim.numerics.kernels.shuffle import compress_store, count_true
 from accelsim.numerics.kernels.step import step
-from accelsim.numerics.kernels.vector import element, load, splat, splat_at, store
+from accelsim.numerics.kernels.vector import (
+    add,
+    different,
+    element,
+    load,
+    splat,
+    splat_at,
+    store,
+)
 from accelsim.numerics.panels import ROWS_PER_TASK
 
 
@@ -37,10 +46,13 @@ def multiply_tasks_sparse(
     flat_b = b.reshape(b.size)
     flat_out = out.reshape(out.size)
     chunks = (k + chunk - 1) // chunk
-    places = np.empty(ROWS_PER_TASK * k, np.int32)
-    values = np.empty(ROWS_PER_TASK * k, np.float32)
-    # Where the list of a chunk of four rows begins; it ends where the next begins.
-    starts = np.zeros(ROWS_PER_TASK // 4 * chunks + 1, np.int64)
+    room = min(chunk, k)
+    places = np.empty(ROWS_PER_TASK * chunks * room, np.int32)
+    values = np.empty(ROWS_PER_TASK * chunks * room, np.float32)
+    # How long the lists of a chunk of four rows are.
+    lengths = np.zeros(ROWS_PER_TASK // 4 * chunks, np.int64)
+    counts = np.zeros(4, np.int64)
+    columns = np.arange(lanes).astype(np.int32) * np.int32(lanes)
     totals = np.empty(ROWS_PER_TASK * lanes, np.float32)
     listed = -1
     for task in range(first, last):
@@ -49,8 +61,8 @@ def multiply_tasks_sparse(
         start = block % row_blocks * ROWS_PER_TASK
         rows = min(m - start, ROWS_PER_TASK)
         if block != listed:
-            _list_block(flat_a, (batch * m + start) * k, rows, k, chunk, lanes,
-                        places, values, starts)  # fmt: skip
+            _list_block(flat_a, (batch * m + start) * k, rows, k, chunk, columns,
+                        places, values, counts, lengths)  # fmt: skip
             listed = block
         base_b = (batch * panels + task % panels) * k * lanes
         totals[:] = 0.0
@@ -59,7 +71,7 @@ def multiply_tasks_sparse(
             for four in range((rows + 3) // 4):
                 at = number * (ROWS_PER_TASK // 4) + four
                 _add_chunk(
-                    inner, outer, places, values, starts[at], starts[at + 1],
+                    inner, outer, places, values, at * 4 * room, room, lengths[at],
                     flat_b, base_b, totals, four * 4 * lanes, lanes,
                 )  # fmt: skip
         base_out = (batch * m + start) * n + task % panels * lanes
@@ -67,52 +79,62 @@ def multiply_tasks_sparse(
             store(flat_out, base_out + row * n, load(totals, row * lanes))
 
 
-@compiled
+@compiled_part
 def _list_block(
-    a: Any, base: Any, rows: Any, k: Any, chunk: Any, lanes: Any,
-    places: Any, values: Any, starts: Any,
+    a: Any, base: Any, rows: Any, k: Any, chunk: Any, columns: Any,
+    places: Any, values: Any, counts: Any, lengths: Any,
 ) -> None:  # fmt: skip
-    """List where rows are not zero: chunk by chunk, by fours of rows, their lists interleaved."""
-    fours = ROWS_PER_TASK // 4
-    counts = np.zeros(4, np.int64)
-    at: Any = 0
+    """List where rows are not zero, chunk by chunk, each row's list in a room of its own."""
+    room = min(chunk, k)
     for number, begin in enumerate(range(0, k, chunk)):
         end = min(k, begin + chunk)
-        for four in range(fours):
-            starts[number * fours + four] = at
-            counts[:] = 0
-            for row in range(four * 4, min(rows, four * 4 + 4)):
-                counts[row % 4] = _list_nonzero(
-                    a, base + row * k, begin, end, lanes, places, values, at + row % 4
-                )
-            longest = counts.max()
+        for first in range(0, ROWS_PER_TASK, 4):
+            at = (number * ROWS_PER_TASK + first) * room
+            longest: Any = 0
             for row in range(4):
-                for i in range(at + row + 4 * counts[row], at + 4 * longest, 4):
+                counts[row] = 0
+                if first + row < rows:
+                    counts[row] = _list_nonzero(
+                        a, base + (first + row) * k, begin, end, columns,
+                        places, values, at + row * room,
+                    )  # fmt: skip
+                longest = max(longest, counts[row])
+            for row in range(4):
+                for i in range(at + row * room + counts[row], at + row * room + longest):
                     places[i] = 0
                     values[i] = 0.0
-            at += 4 * longest
-    starts[starts.size - 1] = at
+            lengths[number * (ROWS_PER_TASK // 4) + first // 4] = longest
 
 
-@compiled
+@compiled_part
 def _list_nonzero(
-    a: Any, base: Any, begin: Any, end: Any, lanes: Any, places: Any, values: Any, at: Any
+    a: Any, base: Any, begin: Any, end: Any, columns: Any, places: Any, values: Any, at: Any
 ) -> Any:
     """List one chunk of a row, as offsets into a panel; return how many are not zero."""
-    bits = a.view(np.int32)
+    lanes = columns.size
     count: Any = 0
-    for i in range(begin, end):
-        places[at + 4 * count] = i * lanes
-        values[at + 4 * count] = a[base + i]
-        # The sign of minus the magnitude is 1 unless that is 0: no branch to mispredict.
-        size: Any = np.int64(bits[base + i]) & 0x7FFFFFFF
-        count += (-size >> 63) & 1
+    i = begin
+    zero = splat(np.float32(0.0))
+    while i + lanes <= end:
+        v = load(a, base + i)
+        kept = different(v, zero)
+        compress_store(values, at + count, kept, v)
+        offsets = add(load(columns, 0), splat(np.int32(i * lanes)))
+        compress_store(places, at + count, kept, offsets)
+        count += count_true(kept)
+        i += lanes
+    while i < end:
+        if element(a, base + i) != 0.0:
+            places[at + count] = i * lanes
+            values[at + count] = element(a, base + i)
+            count += 1
+        i += 1
     return count
 
 
-@compiled
+@compiled_part
 def _add_chunk(
-    inner: Any, outer: Any, places: Any, values: Any, start: Any, stop: Any,
+    inner: Any, outer: Any, places: Any, values: Any, at: Any, room: Any, count: Any,
     b: Any, b0: Any, out: Any, o0: Any, ldo: Any,
 ) -> None:  # fmt: skip
     """Add one chunk to four rows of totals."""
@@ -122,11 +144,12 @@ def _add_chunk(
     s1 = s0
     s2 = s0
     s3 = s0
-    for i in range(start, stop, 4):
+    r1, r2, r3 = room, 2 * room, 3 * room
+    for i in range(at, at + count):
         s0 = step(inner, splat_at(values, i), load(b, b0 + element(places, i)), s0)
-        s1 = step(inner, splat_at(values, i + 1), load(b, b0 + element(places, i + 1)), s1)
-        s2 = step(inner, splat_at(values, i + 2), load(b, b0 + element(places, i + 2)), s2)
-        s3 = step(inner, splat_at(values, i + 3), load(b, b0 + element(places, i + 3)), s3)
+        s1 = step(inner, splat_at(values, i + r1), load(b, b0 + element(places, i + r1)), s1)
+        s2 = step(inner, splat_at(values, i + r2), load(b, b0 + element(places, i + r2)), s2)
+        s3 = step(inner, splat_at(values, i + r3), load(b, b0 + element(places, i + r3)), s3)
     store(out, o0, step(outer, one, s0, load(out, o0)))
     store(out, o1, step(outer, one, s1, load(out, o1)))
     store(out, o2, step(outer, one, s2, load(out, o2)))
