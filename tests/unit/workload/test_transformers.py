@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from accelsim.api import run
 from accelsim.precision import get_recipe, list_recipes
 from accelsim.workload import load_workload, lower
 from accelsim.workload.trace_check import check_trace
@@ -102,6 +103,26 @@ def test_every_recipe_lowers_the_small_one(recipe: str, phase: str) -> None:
     trace = lower(network, get_recipe(recipe), batch=2, phase=phase)
     assert check_trace(trace) is None
     if phase == "training":
-        # Forward once; backward and gradient each as often, save that nobody asks for the error
-        # of a text: every product has two of them, as all rows come from a learned table.
+        # Every product has two on the way back, as all that is multiplied learns or is made of
+        # what learns.
         assert trace.macs == 3 * 2 * network.macs()
+
+
+def test_a_training_step_of_the_base_one_is_three_times_its_products() -> None:
+    network = load_workload("transformer_base")
+    trace = lower(network, get_recipe("wang2018"), phase="training")
+    assert check_trace(trace) is None
+    assert trace.macs == 3 * network.macs()
+    assert len(trace.updates) == 2 * len(network.parameters)  # each with its velocity
+
+
+def test_a_training_step_has_values_cycles_and_energy() -> None:
+    result = run("transformer_tiny", phase="training", threads=1)
+    assert sum(op.macs for op in result.ops) == 3 * 7_454_720
+    # Cores of 32 x 32 elements, two FP8 MACs each.
+    assert result.totals.cycles >= 3 * 7_454_720 / (4 * 32 * 32 * 2)
+    assert sum(sum(op.energy_pj.values()) for op in result.ops) > 0
+    assert {op.phase for op in result.ops} == {"forward", "backward", "gradient", "update"}
+    loss = next(op for op in result.ops if op.name == "loss.cross_entropy")
+    assert loss.error_total is not None
+    assert loss.error_total.relative < 0.3
