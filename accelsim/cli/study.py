@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from accelsim.cli.console import print_json, print_tables, progress
+from accelsim.cli.study_inference import inference
 from accelsim.cli.study_training import training
 from accelsim.cli.study_validation import validation
 from accelsim.errors import ConfigError, Problem
@@ -31,6 +32,7 @@ def study() -> None:
     """Repeat an experiment with formats, sizes and seeds of your own."""
 
 
+study.add_command(inference)
 study.add_command(training)
 study.add_command(validation)
 

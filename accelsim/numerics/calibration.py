@@ -15,13 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.errors import ConfigError
 from accelsim.formats import NumberFormat
 from accelsim.numerics.references import total_reference
 from accelsim.precision import Recipe
 from accelsim.precision.recipe import TensorScaling
 from accelsim.precision.threshold import Threshold, clipping_threshold
-from accelsim.workload.ops import VectorOp
 from accelsim.workload.trace import Trace
 
 Array = NDArray[np.floating[Any]]
@@ -32,54 +30,40 @@ ELEMENTS_PER_BATCH = 2**16
 
 
 def calibrate(
-    trace: Trace, recipe: Recipe, batches: Iterable[Mapping[str, Array]]
+    recipe: Recipe, batches: Iterable[tuple[Trace, Mapping[str, Array]]]
 ) -> dict[str, NDArray[np.float64]]:
     """Return the magnitude that each calibrated store moves to the top of its range.
 
     Parameters
     ----------
-    trace : Trace
-        Of inference.
     recipe : Recipe
-        With which the trace was lowered; its `scaling` says which magnitude counts.
-    batches : iterable of mapping from str to array
-        Unrounded inputs and parameters of the trace, as
-        `accelsim.numerics.initialize.bind_tensors` makes them; one mapping a batch.
+        With which the traces were lowered; its `scaling` says which magnitude counts.
+    batches : iterable of (Trace, mapping from str to array)
+        Traces of inference of one network, and unrounded inputs and parameters of each,
+        as `accelsim.numerics.initialize.bind_tensors` makes them. The traces may differ
+        in their batch and in the lengths of what they read.
 
     Returns
     -------
     dict from str to float64 array of one element
-        By name of the trace's parameter; further inputs of
+        By name of the traces' parameter; further inputs of
         `accelsim.numerics.initialize.bind_tensors`. Empty if nothing is calibrated.
-
-    Raises
-    ------
-    ConfigError
-        If there is something to calibrate and no batch to do it with.
     """
-    seen = {op.inputs[1]: _Seen(op, trace.tensors[op.outputs[0]].format) for op in _stores(trace)}
-    if not seen:
-        return {}
-    sources = {one.op.inputs[0] for one in seen.values()}
-    count = 0
-    for count, tensors in enumerate(batches, start=1):  # noqa: B007
-        values = total_reference(trace, tensors, keep=sources)
-        for one in seen.values():
-            one.look(values[one.op.inputs[0]], whole=recipe.scaling.threshold is Threshold.AMAX)
-    if not count:
-        raise ConfigError(f"{recipe.name} has scales that are calibrated, and no samples for it.")
+    seen: dict[str, _Seen] = {}
+    for trace, tensors in batches:
+        stores = [op for op in trace.vector_ops if op.function == "store_delayed"]
+        values = total_reference(trace, tensors, keep={op.inputs[0] for op in stores})
+        for op in stores:
+            x, name = op.inputs
+            one = seen.setdefault(name, _Seen(trace.tensors[op.outputs[0]].format))
+            one.look(values[x], whole=recipe.scaling.threshold is Threshold.AMAX)
     return {name: np.array([one.threshold(recipe.scaling)]) for name, one in seen.items()}
-
-
-def _stores(trace: Trace) -> list[VectorOp]:
-    return [op for op in trace.vector_ops if op.function == "store_delayed"]
 
 
 @dataclass(slots=True)
 class _Seen:
-    """What calibration has seen of the input of one store."""
+    """What calibration has seen of the tensors that one store stores."""
 
-    op: VectorOp
     format: NumberFormat
     parts: list[Array] = field(default_factory=list)
 

@@ -31,6 +31,7 @@ from accelsim.numerics.execution import Execution
 from accelsim.numerics.lifetimes import last_uses
 from accelsim.numerics.op_execution import Machine, Options
 from accelsim.numerics.reduction import Ordered
+from accelsim.numerics.storage import ParameterMemory
 from accelsim.workload.trace import Trace
 
 Array = NDArray[np.floating[Any]]
@@ -49,6 +50,7 @@ def execute(
     counts: bool = True,
     telemetry: bool = False,
     keep: Collection[str] = (),
+    memory: ParameterMemory | None = None,
 ) -> Execution:
     """Execute the ops of a trace in order and say what each of them lost.
 
@@ -77,6 +79,9 @@ def execute(
         Repeat and count the additions of a seeded sample of each GEMM's outputs.
     keep : collection of str
         Tensors to return besides the trace's outputs.
+    memory : ParameterMemory, optional
+        Keeps parameters as they are stored from one execution to the next, of traces of one
+        network with one recipe and one set of parameters.
 
     Returns
     -------
@@ -106,7 +111,7 @@ def execute(
     unknown = [name for name in keep if name not in trace.tensors]
     if unknown:
         raise DataError(f"The trace has no tensor named {', '.join(map(repr, unknown))}.")
-    options = Options(schedules or {}, threads, seed, sample, references, counts, telemetry)
+    options = Options(schedules or {}, threads, seed, sample, references, counts, telemetry, memory)
     machine = Machine(trace, tensors, options)
     wanted = sorted({*trace.outputs, *keep})
     records = []

@@ -29,7 +29,7 @@ from accelsim.numerics.lifetimes import as_seen, operand_names, result_names
 from accelsim.numerics.op_telemetry import count_in_order
 from accelsim.numerics.reduction import Ordered, reduce_in_order
 from accelsim.numerics.references import as_float64, local_vector_op, reference_gemm, total_op
-from accelsim.numerics.storage import load_input, load_parameter, store_tensor
+from accelsim.numerics.storage import ParameterMemory, load_input, load_parameter, store_tensor
 from accelsim.numerics.update_ops import compute_update
 from accelsim.numerics.vector_ops_arithmetic import Arithmetic
 from accelsim.numerics.vector_ops_dispatch import (
@@ -38,7 +38,8 @@ from accelsim.numerics.vector_ops_dispatch import (
     parts_of,
     store_scale,
 )
-from accelsim.workload.ops import Gemm, Op, VectorOp
+from accelsim.workload.ops import Gemm, Op, TensorInfo, VectorOp
+from accelsim.workload.parameters import TraceParameter
 from accelsim.workload.trace import Trace
 from accelsim.workload.training_functions import UPDATE_FUNCTIONS
 
@@ -61,6 +62,7 @@ class Options:
     references: bool
     counts: bool = True
     telemetry: bool = False
+    memory: ParameterMemory | None = None
 
 
 class Machine:
@@ -100,18 +102,25 @@ class Machine:
             return
         if name not in self._tensors:
             raise DataError(f"The tensor {name!r} is neither given nor made by an earlier op.")
-        raw = self._tensors[name]
         info = self._trace.tensors[name]
         parameter = self._parameters.get(name)
         if parameter is None:
-            self.stored[name] = load_input(raw, info)
+            self.stored[name] = load_input(self._tensors[name], info)
         else:
-            self.stored[name], scale = load_parameter(raw, info, parameter)
+            self.stored[name], scale = self._stored_parameter(info, parameter)
             if parameter.scale is not None:
                 self._put_scale(parameter.scale, scale)
                 self.factors[name] = scale
         if self._options.references:
-            self.exact[name] = as_float64(raw)
+            self.exact[name] = as_float64(self._tensors[name])
+
+    def _stored_parameter(
+        self, info: TensorInfo, parameter: TraceParameter
+    ) -> tuple[Array, Factor]:
+        memory = self._options.memory
+        if memory is None:
+            return load_parameter(self._tensors[info.name], info, parameter)
+        return memory.load(self._tensors, info, parameter)
 
     def release(self, names: Iterable[str]) -> None:
         """Forget tensors that no later op reads."""

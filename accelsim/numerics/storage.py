@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,29 @@ from accelsim.workload.ops import Role, TensorInfo
 from accelsim.workload.parameters import TraceParameter
 
 Array = NDArray[np.floating[Any]]
+
+
+class ParameterMemory:
+    """Parameters as they are stored, kept from one execution to the next.
+
+    For traces of one network, lowered with one recipe for inputs of several sizes, and
+    one set of parameters.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, tuple[int, ...]], tuple[Array, Array]] = {}
+
+    def load(
+        self, tensors: Mapping[str, Array], info: TensorInfo, parameter: TraceParameter
+    ) -> tuple[Array, Array]:
+        """Return what `load_parameter` does, which runs once for each parameter.
+
+        What `tensors` make when they are asked is made once, too.
+        """
+        key = (info.name, info.shape)
+        if key not in self._kept:
+            self._kept[key] = load_parameter(tensors[info.name], info, parameter)
+        return self._kept[key]
 
 
 def store_tensor(

@@ -97,6 +97,39 @@ def read_safetensors(path: Path) -> dict[str, NDArray[Any]]:
     return {name: _real(path, f"{name!r}", values) for name, values in arrays.items()}
 
 
+def read_state_dict(path: Path) -> dict[str, NDArray[Any]]:
+    """Read the tensors of a state dict that ``torch.save`` wrote; no code of the file runs.
+
+    Raises
+    ------
+    DataError
+        As in `read_npy`, and if PyTorch is not installed.
+    """
+    require_file(path, "a .pth file")
+    _check_size(path, path.stat().st_size)
+    try:
+        import torch
+    except ImportError as error:
+        raise DataError(
+            f"{path} is a file of PyTorch's, which is not installed. To get it:"
+            " pip install 'accelsim[torch]'"
+        ) from error
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise DataError(_unreadable(path, "torch.save(module.state_dict(), ...)", error)) from error
+    if not isinstance(loaded, dict) or not all(map(torch.is_tensor, loaded.values())):
+        raise DataError(
+            f"{path} holds no state dict. Write it with torch.save(m.state_dict(), ...)."
+        )
+    arrays = {str(name): tensor.detach() for name, tensor in loaded.items()}
+    is_brain = {torch.bfloat16, torch.float16}
+    return {
+        name: _real(path, f"{name!r}", (x.float() if x.dtype in is_brain else x).numpy())
+        for name, x in arrays.items()
+    }
+
+
 def count_nonfinite(values: NDArray[Any]) -> int:
     """Return how many elements are NaN or infinite."""
     with np.errstate(over="ignore", invalid="ignore"):

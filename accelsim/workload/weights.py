@@ -15,11 +15,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import DataError, near_miss_hint
-from accelsim.workload.arrays import count_nonfinite, read_npz, read_safetensors
+from accelsim.workload.arrays import (
+    count_nonfinite,
+    read_npz,
+    read_safetensors,
+    read_state_dict,
+)
 from accelsim.workload.parameters import ParameterSpec
 
 #: Names that PyTorch writes and that no inference reads.
-IGNORED_SUFFIXES = (".num_batches_tracked",)
+IGNORED_SUFFIXES = (".num_batches_tracked", ".position_ids")
+#: How a weight file is read, by the end of its name.
+_READERS = {
+    ".npz": read_npz,
+    ".safetensors": read_safetensors,
+    ".pt": read_state_dict,
+    ".pth": read_state_dict,
+}
 #: Problems that an error lists before it only counts them.
 MAX_LISTED = 20
 
@@ -43,16 +55,21 @@ class Weights:
     trained: bool
 
 
-def load_weights(path: str | Path, parameters: Mapping[str, ParameterSpec]) -> Weights:
-    """Load the parameters of a network from an ``.npz`` or ``.safetensors`` file.
+def load_weights(
+    path: str | Path, parameters: Mapping[str, ParameterSpec], *, partly: bool = False
+) -> Weights:
+    """Load the parameters of a network from a file.
 
     Parameters
     ----------
     path : str or Path
-        The file. It must hold exactly the parameters of the network;
-        ``num_batches_tracked`` is ignored.
+        An ``.npz`` or ``.safetensors`` file, or a state dict that PyTorch saved (``.pt``,
+        ``.pth``; with the ``[torch]`` extra). It must hold exactly the parameters of the
+        network; ``num_batches_tracked`` and ``position_ids`` are ignored.
     parameters : mapping from str to ParameterSpec
         `Workload.parameters`.
+    partly : bool
+        The file may hold more than the network needs, such as a head that is not used.
 
     Returns
     -------
@@ -67,10 +84,15 @@ def load_weights(path: str | Path, parameters: Mapping[str, ParameterSpec]) -> W
     """
     path = Path(path)
     suffix = path.suffix.lower()
-    if suffix not in (".npz", ".safetensors"):
-        raise DataError(f"{path} is no weight file: its name must end in .npz or .safetensors.")
-    arrays = read_npz(path) if suffix == ".npz" else read_safetensors(path)
-    arrays = {name: x for name, x in arrays.items() if not name.endswith(IGNORED_SUFFIXES)}
+    if suffix not in _READERS:
+        known = ", ".join(_READERS)
+        raise DataError(f"{path} is no weight file: its name must end in one of: {known}.")
+    arrays = _READERS[suffix](path)
+    arrays = {
+        name: x
+        for name, x in arrays.items()
+        if not name.endswith(IGNORED_SUFFIXES) and (name in parameters or not partly)
+    }
     return checked_weights(arrays, parameters, str(path))
 
 

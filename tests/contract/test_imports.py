@@ -37,6 +37,7 @@ RANKS = {
     "cost": 5,
     "results": 6,
     "training": 6,
+    "inference": 6,
     "explore": 7,
     "report": 7,
     "api": 8,

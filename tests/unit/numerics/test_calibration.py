@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from accelsim.errors import ConfigError
 from accelsim.formats import get_format
 from accelsim.numerics.calibration import calibrate
 from accelsim.numerics.executor import execute
@@ -46,18 +45,20 @@ def samples(seed: int, batch: int = 2) -> np.ndarray:
 
 def test_the_largest_magnitude_of_all_samples_goes_to_the_top() -> None:
     trace, recipe = lowered(("scaling.amax", "calibrated"))
-    batches = [bind_tensors(trace, WEIGHTS, samples(seed)) for seed in (1, 2, 3)]
-    found = calibrate(trace, recipe, batches)
+    other = lower(NETWORK, recipe, batch=5)  # of another batch
+    batches = [(trace, bind_tensors(trace, WEIGHTS, samples(seed))) for seed in (1, 2)]
+    batches.append((other, bind_tensors(other, WEIGHTS, samples(3, batch=5))))
+    found = calibrate(recipe, batches)
     assert set(found) == {
         "input:fp8_e4m3fn.scaled.amax_history", "conv:fp8_e4m3fn.scaled.amax_history",
     }  # fmt: skip
-    expected = max(np.abs(samples(seed)).max() for seed in (1, 2, 3))
+    expected = max(np.abs(samples(seed, n)).max() for seed, n in ((1, 2), (2, 2), (3, 5)))
     assert found["input:fp8_e4m3fn.scaled.amax_history"] == [expected]
 
 
 def test_a_calibrated_scale_is_the_same_for_every_input() -> None:
     trace, recipe = lowered(("scaling.amax", "calibrated"))
-    found = calibrate(trace, recipe, [bind_tensors(trace, WEIGHTS, samples(1))])
+    found = calibrate(recipe, [(trace, bind_tensors(trace, WEIGHTS, samples(1)))])
     name = "input:fp8_e4m3fn.scaled"
     for factor in (0.25, 8.0):
         x = samples(1) * factor
@@ -119,12 +120,10 @@ def test_scales_of_powers_of_two_move_no_bit_of_numbers_that_the_format_holds() 
     assert np.array_equal(*outputs)
 
 
-def test_nothing_to_calibrate_with_is_refused() -> None:
-    trace, recipe = lowered(("scaling.amax", "calibrated"))
-    with pytest.raises(ConfigError, match="no samples"):
-        calibrate(trace, recipe, [])
+def test_where_nothing_is_constant_nothing_is_found() -> None:
     plain, asked = lowered()
-    assert calibrate(plain, asked, []) == {}
+    assert calibrate(asked, [(plain, bind_tensors(plain, WEIGHTS, samples(1)))]) == {}
+    assert calibrate(asked, []) == {}
 
 
 class TestThreshold:
