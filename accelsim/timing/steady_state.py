@@ -96,7 +96,7 @@ def run_by_periods(
 
 
 def longest_stretch(work: Mapping[int, CoreWork]) -> Stretch | None:
-    """Return the part of the work that repeats most, None where nothing is worth it."""
+    """Return the part of the work that repeats, None where that is less than half of it."""
     codes: dict[Hashable, int] = {}
     runs = {id(portion.run): portion.run for one in work.values() for portion in one.portions}
     equal: dict[PassRun | None, int] = {}
@@ -120,8 +120,8 @@ def longest_stretch(work: Mapping[int, CoreWork]) -> Stretch | None:
         if saved > most:
             best, most = Stretch(int(borders[at]) + 1, period, length // period), saved
         if 2 * most > len(column):
-            break
-    return best
+            return best
+    return None
 
 
 def _kind(portion: Portion, runs: Mapping[int, int]) -> Hashable:
