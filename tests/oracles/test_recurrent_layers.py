@@ -11,7 +11,7 @@ from accelsim.numerics.executor import execute
 from accelsim.precision import get_recipe
 from accelsim.testing.check_layer import lower_layer
 from accelsim.workload import GRU, LSTM, prepare_parameter
-from accelsim.workload.layers.recurrent import Recurrent
+from accelsim.workload.layers.recurrent import GivenOut, Recurrent
 
 STEPS, FEATURES, UNITS, BATCH = 7, 5, 6, 3
 #: Where ONNX's gates stand in PyTorch's order: i o f g, and z r n.
@@ -118,7 +118,7 @@ def test_pytorch_agrees_on_stacked_layers(kind: type[Recurrent], bidirectional: 
     with torch.no_grad():
         made, ends = module(torch.from_numpy(x))
     np.testing.assert_allclose(run_layer(layer, parameters, x), made.numpy(), atol=5e-6)
-    last = layer.model_copy(update={"output": "last"})
+    last = layer.model_copy(update={"output": GivenOut.LAST})
     states = (ends[0] if kind is LSTM else ends)[-2 if bidirectional else -1 :]
     want = states.numpy().transpose(1, 0, 2).reshape(BATCH, -1)
     np.testing.assert_allclose(run_layer(last, parameters, x), want, atol=5e-6)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -27,6 +28,15 @@ from accelsim.workload.scope import LayerScope
 #: Products per output that give `Initial.HE_NORMAL` the variance of PyTorch's uniform
 #: numbers between -1 / sqrt(units) and 1 / sqrt(units), 1 / (3 units), times the units.
 _FAN_IN_PER_UNIT = 6
+
+
+class GivenOut(StrEnum):
+    """What a recurrent layer gives out."""
+
+    #: The state after every step: (steps, units of all directions).
+    SEQUENCE = "sequence"
+    #: The state after the last step of each direction: (units of all directions).
+    LAST = "last"
 
 
 class Recurrent(Layer):
@@ -46,8 +56,8 @@ class Recurrent(Layer):
     """A second scan of each layer goes from the last step to the first; its units follow."""
     bias: bool = True
     """Add two numbers per gate and unit, as PyTorch does."""
-    output: Literal["sequence", "last"] = "sequence"
-    """All steps of the last layer, or the state after each of its scans: (units) in all."""
+    output: GivenOut = GivenOut.SEQUENCE
+    """What the last layer gives out."""
 
     def output_shape(self, inputs: Sequence[Shape]) -> Shape:
         """Return (steps, units of all directions), or (units of all directions)."""
@@ -58,7 +68,7 @@ class Recurrent(Layer):
                 "set input_size, or reshape or transpose the layer before"
             )
         units = self._directions * self.hidden_size
-        return (shape[0], units) if self.output == "sequence" else (units,)
+        return (shape[0], units) if self.output is GivenOut.SEQUENCE else (units,)
 
     def parameters(self, inputs: Sequence[Shape]) -> tuple[ParameterSpec, ...]:
         """Return weights and biases of every scan, in PyTorch's order."""
@@ -97,7 +107,7 @@ class Recurrent(Layer):
                 if tag.removesuffix("_reverse") == f"l{index}"
             ]  # fmt: skip
             is_last = index == self.num_layers - 1
-            if is_last and self.output == "last":
+            if is_last and self.output is GivenOut.LAST:
                 ends = tuple(states[0 if is_reverse else -1] for states, is_reverse in scans)
                 return scope.vector("stack_steps", ends, attributes=(("steps", 0),))
             states = tuple(state for row in zip(*(made for made, _ in scans), strict=True)
@@ -117,7 +127,7 @@ class Recurrent(Layer):
         x = inputs[0]
         sequences: list[Float64Array] = []
         for tag, _, is_reverse in self._scans():
-            if tag.startswith("l") and not is_reverse and sequences:
+            if sequences and not is_reverse:  # the next layer
                 x = np.concatenate(sequences, axis=2)
                 sequences = []
             states = np.zeros((len(x), x.shape[1], self.hidden_size))
@@ -126,7 +136,7 @@ class Recurrent(Layer):
                 h, c = self._step(x[:, step], h, c, _Cell(parameters, tag))
                 states[:, step] = h
             sequences.append(states)
-        if self.output == "sequence":
+        if self.output is GivenOut.SEQUENCE:
             return np.concatenate(sequences, axis=2)
         ends = [states[:, 0 if index else -1] for index, states in enumerate(sequences)]
         return np.concatenate(ends, axis=1)

@@ -54,6 +54,7 @@ from accelsim.workload import (
 from accelsim.workload.layers import BUILTIN
 from accelsim.workload.layers.gelu import GELUApproximation
 from accelsim.workload.layers.positions import PositionTable
+from accelsim.workload.layers.recurrent import GivenOut
 
 
 def conv(**fields: object) -> Conv2d:
@@ -125,12 +126,22 @@ CASES: list[tuple[Layer, list[tuple[int, ...]]]] = [
     (LSTM(name="x", input_size=3, hidden_size=4), [(5, 3)]),
     (LSTM(name="x", input_size=3, hidden_size=2, bidirectional=True, num_layers=2), [(3, 3)]),
     (
-        LSTM(name="x", input_size=3, hidden_size=2, bidirectional=True, bias=False, output="last"),
+        LSTM(
+            name="x",
+            input_size=3,
+            hidden_size=2,
+            bidirectional=True,
+            bias=False,
+            output=GivenOut.LAST,
+        ),
         [(4, 3)],
     ),
     (GRU(name="x", input_size=3, hidden_size=4, num_layers=2), [(3, 3)]),
     (GRU(name="x", input_size=2, hidden_size=3, linear_before_reset=False), [(4, 2)]),
-    (GRU(name="x", input_size=2, hidden_size=3, bidirectional=True, output="last"), [(4, 2)]),
+    (
+        GRU(name="x", input_size=2, hidden_size=3, bidirectional=True, output=GivenOut.LAST),
+        [(4, 2)],
+    ),
     (
         GRU(
             name="x",
