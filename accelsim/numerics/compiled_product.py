@@ -43,7 +43,9 @@ def by_kernel(
     `accelsim.numerics.gemm` has proved that it may; anybody else must.
     """
     dtype = np.dtype(np.float64 if choice.is_wide else np.float32)
-    left = np.ascontiguousarray(a, dtype)
+    left = np.ascontiguousarray(a, dtype).view()
+    # Numba tells operands that may be written from others, and would compile for both.
+    left.flags.writeable = False
     panels = pack(b, dtype, threads)
     batches, m, k = left.shape
     out = aligned((batches, m, panels.shape[1] * lanes_of(dtype)), dtype, zeros=True)

@@ -31,6 +31,7 @@ _FIRST_PRODUCT = """
 import sys, time
 import numba
 import numpy as np
+from numba.core.registry import cpu_target
 from accelsim.formats import Rounding, get_format
 from accelsim.formats.random_bits import StreamKey
 from accelsim.numerics import matmul
@@ -40,8 +41,27 @@ fields = {fields}
 x = np.asarray(get_format("fp8_e5m2").quantize(np.ones((64, 64), np.float32)))
 accumulator = Accumulator(**fields)
 start = time.process_time()
+# What Numba does before it loads anything, whatever it is.
+cpu_target.target_context.refresh()
+ready = time.process_time()
 matmul(x, x, accumulator, key=StreamKey())
-sys.stdout.write(str(time.process_time() - start))
+sys.stdout.write(f"{time.process_time() - start} {ready - start}")
+"""
+#: Median seconds of a product on one thread; `go` on standard input starts it.
+_ONE_PROCESS = """
+import sys, statistics
+from accelsim.numerics import matmul
+from accelsim.precision import Accumulator
+from tests.benchmarks.test_gemm_speed import CHUNKED, operands, seconds
+
+a, b = operands(1.0, 0.0)
+accumulator = Accumulator(**CHUNKED)
+matmul(a, b, accumulator)
+sys.stdout.write("ready\\n")
+sys.stdout.flush()
+sys.stdin.readline()
+times = [seconds(lambda: matmul(a, b, accumulator)) for _ in range(15)]
+sys.stdout.write(str(statistics.median(times)))
 """
 
 
@@ -115,8 +135,36 @@ def resnet50_seconds(threads: int) -> tuple[int, int, float]:
     return len(work), trace.macs, statistics.median(seconds(run) for _ in range(REPEATS))
 
 
-def first_product_seconds(fields: dict[str, object]) -> tuple[float, float]:
-    """Return CPU seconds of a process's first product: nothing compiled before, then cached."""
+def two_processes() -> float:
+    """Return how many times as much two processes compute as one, which bounds two threads."""
+    (alone,) = _together(1)
+    return sum(alone / both for both in _together(2))
+
+
+def _together(count: int) -> list[float]:
+    """Return the seconds of a product in each of `count` processes that start it together."""
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", _ONE_PROCESS],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )
+        for _ in range(count)
+    ]  # fmt: skip
+    for worker in workers:
+        assert worker.stdout is not None
+        worker.stdout.readline()
+    for worker in workers:
+        assert worker.stdin is not None
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
+    return [float(worker.communicate()[0]) for worker in workers]
+
+
+def first_product_seconds(fields: dict[str, object]) -> tuple[float, float, float]:
+    """Return CPU seconds of a process's first product: nothing compiled before, then cached.
+
+    The last figure is the part of the second that Numba takes to get ready.
+    """
     shown = {name: str(value) if name == "rounding" else value for name, value in fields.items()}
     text = ", ".join(
         f'"rounding": Rounding("{value}")' if name == "rounding" else f'"{name}": {value!r}'
@@ -132,7 +180,8 @@ def first_product_seconds(fields: dict[str, object]) -> tuple[float, float]:
             ).stdout
             for _ in range(2)
         ]  # fmt: skip
-    return float(runs[0]), float(runs[1])
+    fresh, (cached, ready) = runs[0].split()[0], runs[1].split()
+    return float(fresh), float(cached), float(ready)
 
 
 def quantized_per_second() -> float:

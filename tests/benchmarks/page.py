@@ -104,6 +104,7 @@ def threads() -> str:
     *_, two = measurements.resnet50_seconds(2)
     rows = [
         ("two threads over one, nearest-even", f"{measurements.two_threads():.2f} times", "1.7"),
+        ("two processes over one, the same", f"{measurements.two_processes():.2f} times", ""),
         (f"the {count} products of ResNet-50, one thread", f"{one:.2f} s", ""),
         (f"the {count} products of ResNet-50, two threads", f"{two:.2f} s", "0.25 s"),
         ("float32 to FP8 (1,5,2) in cache, one thread", f"{_giga_quantized():.2f} G/s", "2 G/s"),
@@ -112,6 +113,7 @@ def threads() -> str:
 
 ResNet-50 at batch 1 has {macs:,} MACs. The operands are random numbers without zeros, gathered
 beforehand; a run with values gathers them, rounds results and measures errors besides.
+Two processes with a product each bound what two threads can gain on the machine.
 
 {_table(("what", "measured", "aim"), rows)}
 """
@@ -121,14 +123,15 @@ def compilation() -> str:
     """Return what the first product of a process costs."""
     rows = []
     for name, fields in MODES.items():
-        fresh, cached = measurements.first_product_seconds(fields)
-        rows.append((name, f"{fresh:.1f} s", f"{cached:.2f} s"))
+        fresh, cached, ready = measurements.first_product_seconds(fields)
+        rows.append((name, f"{fresh:.1f} s", f"{cached:.2f} s", f"{ready:.2f} s"))
     return f"""## The first product of a process
 
 CPU seconds of the first 64 x 64 x 64 product, self-test included and the import of
 Numba not. A process compiles only the modes that it uses. The aims are 7 s and 0.5 s.
+Numba's own set-up is part of both; it imports SciPy where that is installed.
 
-{_table(("path", "nothing compiled yet", "from the cache"), rows)}
+{_table(("path", "nothing compiled yet", "from the cache", "of it Numba's set-up"), rows)}
 """
 
 
