@@ -67,7 +67,7 @@ class LayerNorm(Layer):
 
     def lower_backward(self, scope: BackwardScope) -> tuple[str | None, ...]:
         """Emit both parameters' gradients, and the error of the input where it is asked for."""
-        x, recipe = scope.inputs[0], scope.recipe
+        x, recipe = scope.saved_input, scope.recipe
         scope.bias_gradient()
         scope.channel_gradient(
             "weight", "layer_norm_weight_gradient", (scope.error, x), attributes=self._attributes

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
 
 from accelsim.api import run
+from accelsim.numerics.execution import Execution
+from accelsim.numerics.executor import execute
+from accelsim.numerics.initialize import bind_tensors, he_parameters
 from accelsim.precision import get_recipe, list_recipes
-from accelsim.workload import load_workload, lower
+from accelsim.workload import Trace, Workload, load_workload, lower
+from accelsim.workload.settings import seeded_inputs
 from accelsim.workload.trace_check import check_trace
 
 
@@ -126,3 +133,33 @@ def test_a_training_step_has_values_cycles_and_energy() -> None:
     loss = next(op for op in result.ops if op.name == "loss.cross_entropy")
     assert loss.error_total is not None
     assert loss.error_total.relative < 0.3
+
+
+def attention_step(*overrides: tuple[str, str]) -> tuple[Trace, Execution]:
+    """Do a step of a small encoder layer, as a recipe that is changed says."""
+    layers: tuple[dict[str, Any], ...] = (
+        *({"name": name, "kind": "linear", "in_features": 8, "out_features": 8,
+           "inputs": ("input",)} for name in "qkv"),
+        {"name": "a", "kind": "attention", "heads": 2, "inputs": ("q", "k", "v")},
+        {"name": "n", "kind": "layer_norm", "num_features": 8},
+        {"name": "head", "kind": "linear", "in_features": 8, "out_features": 5},
+    )  # fmt: skip
+    net = Workload.model_validate({"name": "n", "input": {"shape": (6, 8)}, "layers": layers})
+    trace = lower(net, get_recipe("fp32", overrides), batch=2, phase="training")
+    assert check_trace(trace) is None
+    x = np.random.default_rng(1).standard_normal((2, 6, 8))
+    more = seeded_inputs(trace, loss_scale=1.0)
+    tensors = bind_tensors(trace, he_parameters(net.parameters), x, more=more)
+    return trace, execute(trace, tensors, references=False)
+
+
+def test_what_waits_for_the_way_back_can_wait_in_few_bits() -> None:
+    # Every float32 is a member of fp32, so that waiting in it changes nothing.
+    plain, want = attention_step()
+    kept, got = attention_step(("saved_activations", "fp32"))
+    for name in plain.outputs:
+        np.testing.assert_array_equal(got.tensors[name], want.tensors[name], err_msg=name)
+    waiting = {name for name in kept.tensors if name.endswith(":saved")}
+    assert waiting == {f"{name}:saved" for name in ("input", "q", "k", "v", "a:shares", "a", "n")}
+    _, coarse = attention_step(("saved_activations", "range2_group"))
+    assert not np.array_equal(coarse.tensors["q.weight.updated"], want.tensors["q.weight.updated"])
