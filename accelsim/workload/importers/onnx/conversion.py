@@ -10,15 +10,15 @@ from typing import cast
 import numpy as np
 from pydantic import ValidationError
 
-from accelsim.errors import ConfigError, Problem
+from accelsim.errors import AccelsimError, ConfigError, Problem
 from accelsim.workload.graph import INPUT
 from accelsim.workload.importers.imported import ImportedNetwork, NotModelled
 from accelsim.workload.importers.onnx.context import Context, Value
 from accelsim.workload.importers.onnx.draft import CannotModelError, first_problem
 from accelsim.workload.importers.onnx.folding import (
     FOLDS,
-    MAX_FOLDED_ELEMENTS,
     Budget,
+    bounded,
     fold,
     with_folded,
 )
@@ -32,6 +32,7 @@ from accelsim.workload.importers.onnx.layout import (
     tensor_of,
 )
 from accelsim.workload.importers.onnx.model import OnnxModel, OnnxNode, Shape
+from accelsim.workload.importers.onnx.node_shapes import output_shapes
 from accelsim.workload.importers.onnx.operators import Operator
 from accelsim.workload.importers.onnx.ops_arithmetic import ARITHMETIC_OPERATORS
 from accelsim.workload.importers.onnx.ops_functions import FUNCTION_OPERATORS
@@ -88,8 +89,9 @@ def load_onnx(
         If the onnx package is not installed.
     """
     file = Path(path)
-    budget = Budget()
-    model = simplified(with_folded(read_model(file, dims or {}), budget))
+    model = read_model(file, dims or {})
+    budget = Budget(model.constants.values())
+    model = simplified(with_folded(model, budget))
     context = Context(model, budget)
     declare_inputs(context, model)
     missing = [
@@ -123,7 +125,7 @@ def _convert(context: Context, node: OnnxNode, model: OnnxModel, file: Path) -> 
         if not name:
             continue
         known = model.inferred.get(name)
-        if known is not None and value.shape != known:
+        if known is not None and value.shape != known and model.batch == 1:
             text = f"{node.op} makes the shape {list(value.shape)}, but {list(known)} is declared."
             raise ConfigError(Problem(text, f"node {node.name}", str(file)))
         context.values[name] = value
@@ -146,7 +148,13 @@ def _outputs(context: Context, node: OnnxNode) -> tuple[Value, ...]:
         return made
     if node.op not in OPERATORS:
         raise CannotModelError("no layer does this")
-    result = OPERATORS[node.op](context, node)
+    try:
+        result = OPERATORS[node.op](context, node)
+    except AccelsimError:
+        raise
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        # The checker passes attributes and inputs that make no sense together.
+        raise CannotModelError("its attributes and inputs do not fit each other") from error
     return result if isinstance(result, tuple) else (result,)
 
 
@@ -158,8 +166,9 @@ def _stand_ins(
         value for name in node.inputs if isinstance(value := context.values.get(name), Tensor)
     ]
     made = []
+    own = output_shapes(node, context.values, context.opset)
     for output in node.outputs:
-        shape = model.inferred.get(output)
+        shape = own.get(output, model.inferred.get(output))
         if not output:
             made.append(Tensor("", (), ()))
             continue
@@ -178,10 +187,8 @@ def _placeholder(context: Context, node: OnnxNode, shape: Shape, file: Path) -> 
     """Add a constant of zeros."""
     axes = natural_axes(Tensor("", shape, ()))
     extents = tuple(1 if axis is None else shape[axis] for axis in axes)
-    zeros = np.broadcast_to(np.zeros((), np.float32), extents)
     try:
-        if zeros.size > MAX_FOLDED_ELEMENTS:
-            raise CannotModelError("it is too large")
+        zeros = np.broadcast_to(np.zeros((), np.float32), bounded(extents))
         name = context.draft.add(
             "constant", (), node.name, parameters={"value": zeros}, shape=extents
         )

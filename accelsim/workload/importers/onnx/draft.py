@@ -167,8 +167,16 @@ class Draft:
             if self._bytes > MAX_BYTES:
                 limit = f"{MAX_BYTES // 2**30} GiB"
                 raise CannotModelError(f"the weights come to more than {limit}")
-            exact = array.dtype in (np.float32, np.float64)
-            self.arrays[f"{name}.{key}"] = array if exact else array.astype(np.float32)
+            self.arrays[f"{name}.{key}"] = _as_float(array)
+
+
+def _as_float(array: Array) -> Array:
+    """Return floats; what repeats one number goes on doing so and takes no memory."""
+    if array.dtype in (np.float32, np.float64):
+        return array
+    if array.size > 1 and not any(array.strides):
+        return np.broadcast_to(array.flat[0].astype(np.float32), array.shape)
+    return array.astype(np.float32)
 
 
 def first_problem(error: ValidationError) -> str:

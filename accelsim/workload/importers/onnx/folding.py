@@ -8,7 +8,7 @@ repeats or rearranges a tensor is a view of it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -26,10 +26,11 @@ from accelsim.workload.importers.onnx.shape_rules import (
     unsqueezed_shape,
 )
 
-#: Elements of one folded tensor that are stored anew: 1 GiB of float32.
-MAX_FOLDED_ELEMENTS = 2**28
-#: Memory of all constants that are computed when a file is read.
-MAX_FOLDED_BYTES = 4 * 2**30
+#: Elements of one folded tensor that are stored anew: 512 MiB of float32.
+MAX_FOLDED_ELEMENTS = 2**27
+#: Memory of all constants that are computed when a file is read: so much in any case, or
+#: as many times the constants of the file.
+MIN_FOLDED_BYTES, MAX_FOLDED_SHARE = 256 * 2**20, 4
 #: Axes of an array.
 MAX_RANK = 32
 
@@ -76,8 +77,8 @@ def fold(node: OnnxNode, inputs: Arrays, opset: int) -> tuple[Array, ...]:
 class Budget:
     """Counts the memory of constants that are made, up to a bound."""
 
-    def __init__(self) -> None:
-        self._bytes = 0
+    def __init__(self, constants: Iterable[Array]) -> None:
+        self._left = max(MIN_FOLDED_BYTES, MAX_FOLDED_SHARE * sum(a.nbytes for a in constants))
 
     def count(self, arrays: Arrays) -> None:
         """Count arrays; those that are views of others cost nothing.
@@ -87,10 +88,9 @@ class Budget:
         CannotModelError
             If all together take too much.
         """
-        self._bytes += sum(array.nbytes for array in arrays if array.base is None)
-        if self._bytes > MAX_FOLDED_BYTES:
-            limit = MAX_FOLDED_BYTES // 2**30
-            raise CannotModelError(f"its constants come to more than {limit} GiB")
+        self._left -= sum(array.nbytes for array in arrays if array.base is None)
+        if self._left < 0:
+            raise CannotModelError("what is made of constants takes too much memory")
 
 
 def with_folded(model: OnnxModel, budget: Budget) -> OnnxModel:
@@ -195,7 +195,7 @@ def _gather_nd(node: OnnxNode, inputs: Arrays, _opset: int) -> Array:
     if node.get("batch_dims", 0):
         raise CannotModelError("it gathers within batches")
     bounded((indices.size, *data.shape[indices.shape[-1] :]))
-    return data[tuple(np.moveaxis(indices.astype(np.int64), -1, 0))]
+    return np.asarray(data[tuple(np.moveaxis(indices.astype(np.int64), -1, 0))])
 
 
 def _slice(node: OnnxNode, inputs: Arrays, opset: int) -> Array:

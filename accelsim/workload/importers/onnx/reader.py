@@ -15,6 +15,7 @@ from accelsim.errors import ConfigError, MissingExtraError, Problem
 from accelsim.workload.importers.onnx.dimensions import settle_dimensions
 from accelsim.workload.importers.onnx.functions import inline_functions
 from accelsim.workload.importers.onnx.model import Array, OnnxModel, OnnxNode, Shape
+from accelsim.workload.importers.onnx.node_shapes import known_shapes
 from accelsim.workload.importers.onnx.tensors import (
     MAX_SHAPE_ELEMENTS,
     TensorReader,
@@ -27,6 +28,7 @@ MAX_FILE_BYTES = 2**31 - 1
 MAX_NODES = 100_000
 #: Before it a broadcast was an attribute and dropout had a mode.
 MIN_OPSET = 7
+_NO_TEXT = "A name in it is no UTF-8 text; it is damaged"
 _DEFAULT_DOMAINS = ("", "ai.onnx")
 
 
@@ -49,6 +51,14 @@ def read_model(path: str | Path, dims: Mapping[str, int]) -> OnnxModel:
         If the onnx package is not installed.
     """
     file = Path(path)
+    try:
+        return _read(file, dims)
+    except UnicodeDecodeError as error:
+        raise _refused(file, _NO_TEXT) from error
+
+
+def _read(file: Path, dims: Mapping[str, int]) -> OnnxModel:
+    """Return the checked model of a file."""
     model = _parsed(file)
     graph = model.graph
     opset = _opset(model, file)
@@ -95,7 +105,20 @@ def _parsed(file: Path) -> Any:
         raise _refused(file, "It is no ONNX model, or it is cut off") from error
     if not model.graph.node:
         raise _refused(file, "It is no ONNX model, or one without a single node")
+    if not all(isinstance(name, str) for name in _names(model)):
+        raise _refused(file, _NO_TEXT)
     return model
+
+
+def _names(model: Any) -> Iterator[Any]:
+    """Yield what must be text; protobuf gives bytes where it is not."""
+    graph = model.graph
+    yield from (graph.name, model.producer_name, model.producer_version)
+    for value in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        yield value.name
+    for node in graph.node:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        yield from (attribute.name for attribute in node.attribute)
 
 
 def _opset(model: Any, file: Path) -> int:
@@ -171,22 +194,13 @@ def _inferred(model: Any, file: Path) -> dict[str, Shape]:
 
     try:
         onnx.checker.check_model(model)
-        graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+        # Without data propagation: a few concatenations could make it fill the memory.
+        graph = onnx.shape_inference.infer_shapes(model).graph
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise _refused(file, f"ONNX refuses it: {_first_line(error)}") from error
     except (ValueError, RuntimeError) as error:
         raise _refused(file, f"ONNX cannot check it: {_first_line(error)}") from error
-    return dict(_known_shapes([*graph.value_info, *graph.output]))
-
-
-def _known_shapes(values: Any) -> Iterator[tuple[str, Shape]]:
-    """Yield the names and shapes of tensors all of whose extents are known."""
-    for value in values:
-        tensor = value.type.tensor_type
-        if value.type.HasField("tensor_type") and tensor.HasField("shape"):
-            dims = tensor.shape.dim
-            if all(dim.HasField("dim_value") and dim.dim_value > 0 for dim in dims):
-                yield value.name, tuple(dim.dim_value for dim in dims)
+    return known_shapes([*graph.value_info, *graph.output])
 
 
 def _nodes(graph: Any, reader: TensorReader) -> Iterator[OnnxNode]:
