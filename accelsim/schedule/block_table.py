@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.errors import Infeasibility, MappingError
 from accelsim.schedule.mapping import Dim, Level
 from accelsim.schedule.passes import Range
 from accelsim.schedule.range_classes import extent_of
@@ -19,6 +20,8 @@ from accelsim.schedule.schedule import Block, Schedule
 
 Column = NDArray[np.int64]
 Flags = NDArray[np.bool_]
+#: Blocks of one GEMM beyond which columns would fill the memory of a workstation.
+_MOST_BLOCKS = 2**24
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +142,18 @@ class BlockTable:
 
 
 def block_table(schedule: Schedule) -> BlockTable:
-    """Return the blocks of a schedule as columns."""
+    """Return the blocks of a schedule as columns.
+
+    Raises
+    ------
+    MappingError
+        If there are more blocks than memory could hold.
+    """
+    if schedule.block_count > _MOST_BLOCKS:
+        levers = ("a smaller batch", "a larger scratchpad.capacity_kib")
+        what = f"blocks of {schedule.op.name}"
+        reason = Infeasibility(what, schedule.block_count, _MOST_BLOCKS, "blocks", levers)
+        raise MappingError(f"{schedule.op.name} has too many blocks to look at.", reason)
     mapping = schedule.mapping
     order = mapping.order(Level.BLOCK)
     order = (*(dim for dim in Dim if dim not in order), *order)

@@ -14,12 +14,17 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
+from accelsim.api import sweep
+from accelsim.arch import load_chip
 from accelsim.formats import get_format
 from accelsim.numerics import matmul
 from accelsim.precision import Accumulator, get_recipe
+from accelsim.schedule import make_schedules
+from accelsim.timing import estimate, simulate
 from accelsim.workload import load_workload, lower
 from tests.benchmarks.test_gemm_speed import CASES, CHUNKED, KEY, N, operands, seconds
 
@@ -210,6 +215,35 @@ def small_product_per_second(n: int) -> float:
             matmul(a, b, accumulator)
 
     return batch * n**3 / statistics.median(cpu_seconds(run) for _ in range(REPEATS))
+
+
+def timing_seconds(rows: int, *, batch: int = 1, phase: str = "inference") -> tuple[float, float]:
+    """Return the median CPU seconds of ResNet-50's time: event by event, and in closed forms.
+
+    On a square array with memories without limit; schedules are made beforehand.
+    """
+    size = str(rows)
+    chip = load_chip("scalesim_ws_32x32", [("mac_array.rows", size), ("mac_array.cols", size)])
+    recipe = get_recipe(chip.default_recipe)
+    trace = lower(load_workload("resnet50"), recipe, batch=batch, phase=phase)
+    schedules = make_schedules(trace.ops, chip)
+    events, forms = (
+        statistics.median(cpu_seconds(partial(clock, trace, chip, schedules)) for _ in range(3))
+        for clock in (simulate, estimate)
+    )
+    return events, forms
+
+
+def sweep_point_seconds() -> float:
+    """Return the CPU seconds of a point of an analytic sweep of ResNet-50, in one process.
+
+    The mean of 48 points that differ in their array, cores, bandwidth and scratchpad.
+    """
+    vary = (
+        "arch.mac_array.rows=16,32,64,128", "arch.cores=1,4",
+        "arch.dram.bandwidth_gb_per_s=100,400", "arch.scratchpad.capacity_kib=512,1024,2048",
+    )  # fmt: skip
+    return cpu_seconds(lambda: sweep("resnet50", vary=vary)) / 48
 
 
 def _median_ratio(slow: Callable[[], object], fast: Callable[[], object]) -> float:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from accelsim.arch import Chip
 from accelsim.arch.mapper import SplitK
 from accelsim.cost.counting import array_read_bytes
+from accelsim.errors import MappingError
 from accelsim.schedule import Dim, make_schedule, working_set
 from accelsim.schedule.block_table import block_table
 from accelsim.schedule.range_classes import Cut, cut_of, period_of, range_classes
@@ -136,3 +137,10 @@ def test_ranges_a_period_apart_touch_as_much(op: Gemm, chip: Chip) -> None:
             assert stored.a.view.footprint(one.range, whole) == stored.a.view.footprint(
                 moved, whole
             )
+
+
+def test_more_blocks_than_memory_holds_are_refused_at_once() -> None:
+    op = example_gemm(10**10, 8, 16, chunk_size=4)
+    schedule = make_schedule(op, example_chip(capacity_kib=1))
+    with pytest.raises(MappingError, match="a smaller batch"):
+        block_table(schedule)
