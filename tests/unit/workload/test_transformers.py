@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -133,6 +135,16 @@ def test_a_training_step_has_values_cycles_and_energy() -> None:
     loss = next(op for op in result.ops if op.name == "loss.cross_entropy")
     assert loss.error_total is not None
     assert loss.error_total.relative < 0.3
+
+
+def test_the_manual_counts_what_the_files_hold() -> None:
+    page = Path(__file__).parents[3] / "docs" / "transformers.md"
+    rows = re.findall(r"^\| `(\w+)` \|.*\| ([\d,]+) \| ([\d,]+) \|$", page.read_text(), re.M)
+    assert len(rows) == 6
+    for name, parameters, macs in rows:
+        network = load_workload(name)
+        counts = f"{network.parameter_count:,}", f"{network.macs():,}"
+        assert counts == (parameters, macs), name
 
 
 def attention_step(*overrides: tuple[str, str]) -> tuple[Trace, Execution]:
