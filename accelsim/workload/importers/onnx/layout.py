@@ -152,8 +152,8 @@ def reshaped(draft: Draft, tensor: Tensor, target: Shape) -> Tensor:
     if all(len(old) == len(new) == 1 for old, new in blocks):
         return _renumbered(tensor, dict((old[0], new[0]) for old, new in blocks), target)
     tensor = settled(draft, tensor)
-    by_axis = {axis: block for block in blocks for axis in block[0]}
-    in_order = list(dict.fromkeys(by_axis[axis] for axis in tensor.order))
+    # A block stands where its last axis does: features behind the rows that they belong to.
+    in_order = sorted(blocks, key=lambda block: max(map(tensor.order.index, block[0])))
     mixed = _flattened_map(tensor, in_order, len(target))
     if mixed is None:
         wanted = tuple(axis for old, _ in in_order for axis in old)
