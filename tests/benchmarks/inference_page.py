@@ -8,7 +8,6 @@ the page above its first table is kept; tables and the date of nothing else are 
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from accelsim.explore.inference_study import InferenceStudy, study_inference
@@ -64,9 +63,8 @@ def main() -> None:
     tables = []
     for network, data, samples in STUDIES:
         task = load_task(network, data=data, samples=samples)
-        study = study_inference(task, on_progress=lambda text: print(text, file=sys.stderr))
+        study = study_inference(task)
         tables.append(table(study))
-        print(tables[-1], flush=True)
     text = PAGE.read_text(encoding="utf-8")
     head = text[: text.index(MARK) + len(MARK)]
     atomic_write(PAGE, head + "\n\n" + "\n\n".join(tables) + "\n")
