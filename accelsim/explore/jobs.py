@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -94,6 +94,8 @@ def load_job(
         workload, changes["workload"], {} if known is None else known, dims=dims, strict=strict
     )
     imported = network if isinstance(network, ImportedNetwork) else None
+    if imported is not None and numerics == "off":
+        imported = replace(imported, arrays={})  # a job may go to another process
     return Job(
         workload=network.workload if isinstance(network, ImportedNetwork) else network,
         chip=chip,
