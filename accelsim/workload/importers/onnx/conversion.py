@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import cast
@@ -31,7 +32,7 @@ from accelsim.workload.importers.onnx.layout import (
     natural_axes,
     tensor_of,
 )
-from accelsim.workload.importers.onnx.model import OnnxModel, OnnxNode, Shape
+from accelsim.workload.importers.onnx.model import REASON, OnnxModel, OnnxNode, Shape
 from accelsim.workload.importers.onnx.node_shapes import output_shapes
 from accelsim.workload.importers.onnx.operators import Operator
 from accelsim.workload.importers.onnx.ops_arithmetic import ARITHMETIC_OPERATORS
@@ -55,6 +56,25 @@ OPERATORS: Mapping[str, Operator] = MappingProxyType(
         **SHAPE_OPERATORS,
     }
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a graph comes from.
+
+    Parameters
+    ----------
+    name : str
+        Of the network.
+    file : str
+        Its file, for errors.
+    source : str
+        Who made it.
+    """
+
+    name: str
+    file: str
+    source: str
 
 
 def load_onnx(
@@ -90,30 +110,44 @@ def load_onnx(
     """
     file = Path(path)
     model = read_model(file, dims or {})
+    source = f"ONNX graph {model.name!r} of {model.producer or 'an unnamed exporter'}"
+    return network_of(model, Origin(file.stem, str(file), source), strict=strict)
+
+
+def network_of(model: OnnxModel, origin: Origin, *, strict: bool) -> ImportedNetwork:
+    """Return the network of a graph; parameters as for `load_onnx`.
+
+    Raises
+    ------
+    ConfigError
+        As `load_onnx` does once the file is read.
+    """
     budget = Budget(model.constants.values())
     model = simplified(with_folded(model, budget))
     context = Context(model, budget)
     declare_inputs(context, model)
     missing = [
-        left for node in model.nodes if (left := _convert(context, node, model, file)) is not None
+        left
+        for node in model.nodes
+        if (left := _convert(context, node, model, origin.file)) is not None
     ]
     if missing and strict:
         raise ConfigError(
-            Problem(f"{left.op} is not modelled: {left.reason}.", f"node {left.node}", str(file))
+            Problem(f"{left.op} is not modelled: {left.reason}.", f"node {left.node}", origin.file)
             for left in missing
         )
-    workload = _workload(context, model, file)
+    workload = _workload(context, model, origin)
     return ImportedNetwork(
         workload=workload,
         arrays={name: context.draft.arrays[name] for name in workload.parameters},
-        file=file.name,
+        file=Path(origin.file).name,
         node_count=len(model.nodes),
         not_modelled=tuple(missing),
         notes=model.notes,
     )
 
 
-def _convert(context: Context, node: OnnxNode, model: OnnxModel, file: Path) -> NotModelled | None:
+def _convert(context: Context, node: OnnxNode, model: OnnxModel, file: str) -> NotModelled | None:
     """Give every output of a node a value; return what is not modelled."""
     left = None
     try:
@@ -127,7 +161,7 @@ def _convert(context: Context, node: OnnxNode, model: OnnxModel, file: Path) -> 
         known = model.inferred.get(name)
         if known is not None and value.shape != known and model.batch == 1:
             text = f"{node.op} makes the shape {list(value.shape)}, but {list(known)} is declared."
-            raise ConfigError(Problem(text, f"node {node.name}", str(file)))
+            raise ConfigError(Problem(text, f"node {node.name}", file))
         context.values[name] = value
     for name in node.inputs:
         context.left[name] -= 1
@@ -147,7 +181,7 @@ def _outputs(context: Context, node: OnnxNode) -> tuple[Value, ...]:
         context.folded.count(made)
         return made
     if node.op not in OPERATORS:
-        raise CannotModelError("no layer does this")
+        raise CannotModelError(str(node.get(REASON, "no layer does this")))
     try:
         result = OPERATORS[node.op](context, node)
     except AccelsimError:
@@ -159,7 +193,7 @@ def _outputs(context: Context, node: OnnxNode) -> tuple[Value, ...]:
 
 
 def _stand_ins(
-    context: Context, node: OnnxNode, model: OnnxModel, left: NotModelled, file: Path
+    context: Context, node: OnnxNode, model: OnnxModel, left: NotModelled, file: str
 ) -> tuple[Tensor, ...]:
     """Return what takes the place of a node's outputs: an input of that shape, or a constant."""
     tensors = [
@@ -177,13 +211,13 @@ def _stand_ins(
                 f"{left.op} is not modelled ({left.reason}), and ONNX does not know the shape of"
                 " its output, so nothing after it has one."
             )
-            raise ConfigError(Problem(text, f"node {node.name}", str(file)))
+            raise ConfigError(Problem(text, f"node {node.name}", file))
         same = [tensor for tensor in tensors if tensor.shape == shape]
         made.append(same[0] if same else _placeholder(context, node, shape, file))
     return tuple(made)
 
 
-def _placeholder(context: Context, node: OnnxNode, shape: Shape, file: Path) -> Tensor:
+def _placeholder(context: Context, node: OnnxNode, shape: Shape, file: str) -> Tensor:
     """Add a constant of zeros."""
     axes = natural_axes(Tensor("", shape, ()))
     extents = tuple(1 if axis is None else shape[axis] for axis in axes)
@@ -194,11 +228,11 @@ def _placeholder(context: Context, node: OnnxNode, shape: Shape, file: Path) -> 
         )
     except CannotModelError as error:
         text = f"{node.op} is not modelled, and nothing can take its place: {error}."
-        raise ConfigError(Problem(text, f"node {node.name}", str(file))) from error
+        raise ConfigError(Problem(text, f"node {node.name}", file)) from error
     return tensor_of(context.draft, name, axes, len(shape))
 
 
-def _workload(context: Context, model: OnnxModel, file: Path) -> Workload:
+def _workload(context: Context, model: OnnxModel, origin: Origin) -> Workload:
     """Return the network of a finished draft."""
     draft = context.draft
     try:
@@ -210,18 +244,18 @@ def _workload(context: Context, model: OnnxModel, file: Path) -> Workload:
         single = list(draft.inputs) == [INPUT]
         return Workload.model_validate(
             {
-                "name": file.stem[:200] or "onnx",
-                "description": f"Imported from {file.name}.",
-                "source": f"ONNX graph {model.name!r} of {model.producer or 'an unnamed exporter'}",
+                "name": origin.name[:200] or "onnx",
+                "description": f"Imported from {Path(origin.file).name}.",
+                "source": origin.source,
                 **({"input": draft.inputs[INPUT]} if single else {"inputs": draft.inputs}),
                 "layers": tuple(draft.layers.values()),
                 "outputs": () if kept == (list(draft.layers)[-1],) else kept,
             }
         )
     except CannotModelError as error:
-        raise ConfigError(Problem(f"It makes no network: {error}.", file=str(file))) from error
+        raise ConfigError(Problem(f"It makes no network: {error}.", file=origin.file)) from error
     except ValidationError as error:
-        raise ConfigError(Problem(first_problem(error), file=str(file))) from error
+        raise ConfigError(Problem(first_problem(error), file=origin.file)) from error
 
 
 def _result(context: Context, name: str) -> str:

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 Shape = tuple[int, ...]
 Array = NDArray[Any]
 
+#: Attribute of a node that whoever made the graph knows to have no layer: why.
+REASON = "not modelled"
+
 
 @dataclass(frozen=True, slots=True)
 class OnnxNode:

@@ -23,6 +23,9 @@ from accelsim.errors import ConfigError, MissingExtraError, Problem
 from accelsim.workload.importers.onnx.model import Array, Shape
 from accelsim.workload.importers.torch.graph import AtenGraph, AtenInput, AtenNode, Ref
 
+#: Reads a tensor for its shape alone, and fills that with a number.
+_FILLED = frozenset({"aten.full_like.default"})
+
 
 def exported(module: Any, example_inputs: Any, kept: Collection[str]) -> AtenGraph:
     """Return the graph of a module in evaluation mode.
@@ -63,12 +66,12 @@ def exported(module: Any, example_inputs: Any, kept: Collection[str]) -> AtenGra
         try:
             program = torch.export.export(module, positional, dict(named), strict=False)
             program = program.run_decompositions(_decompositions(kept))
+            with torch.no_grad():
+                return _graph(program, label, batch)
         except Exception as error:  # the module's own code may raise anything
             reason = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
             text = f"torch.export cannot export it: {reason.rstrip('.')}."
             raise ConfigError(Problem(text, file=label)) from error
-        with torch.no_grad():
-            return _graph(program, label, batch)
 
 
 def _arguments(given: Any, label: str) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
@@ -132,11 +135,12 @@ def _graph(program: Any, label: str, batch: int) -> AtenGraph:
                 values[node.name] = _computed(node, values)
             else:
                 nodes.append(_node(node))
+    read = _read_names(nodes, program)
     constants = {
         Ref(name, index): _array(tensor)
         for name, value in values.items()
         for index, tensor in enumerate(value if isinstance(value, list | tuple) else (value,))
-        if isinstance(tensor, torch.Tensor) and name in _read_names(nodes, program)
+        if isinstance(tensor, torch.Tensor) and name in read
     }
     return AtenGraph(
         nodes=tuple(nodes),
@@ -174,12 +178,18 @@ def _is_constant(node: Any, values: Mapping[str, Any]) -> bool:
     tags = getattr(node.target, "tags", ())
     if torch.Tag.nondeterministic_seeded in tags:
         return False
+    if str(node.target) in _FILLED:
+        return True
     return all(_source(one).name in values for one in node.all_input_nodes)
 
 
 def _computed(node: Any, values: Mapping[str, Any]) -> Any:
     """Return what a node makes of constants."""
     import torch
+
+    if str(node.target) in _FILLED:
+        like = node.meta["val"]
+        return torch.full(tuple(like.shape), node.args[1], dtype=like.dtype)
 
     def value(argument: Any) -> Any:
         held = values[_source(argument).name]
@@ -222,8 +232,8 @@ def _node(node: Any) -> AtenNode:
     """Return a call as plain data."""
     schema = getattr(node.target, "_schema", None)
     declared = schema.arguments if schema is not None else ()
-    arguments = {one.name: one.default_value for one in declared if one.has_default_value()}
-    names = [one.name for one in declared] or [str(index) for index in range(len(node.args))]
+    arguments = {one.name: one.default_value for one in declared}
+    names = list(arguments) or [str(index) for index in range(len(node.args))]
     arguments.update(zip(names, node.args, strict=False))
     arguments.update(node.kwargs)
     made = node.meta.get("val")
