@@ -38,6 +38,10 @@ def test_a_real_graph_has_its_multiplications(name: str) -> None:
     assert round(network.workload.macs() / 1e6) == MEGA_MACS[name]
 
 
+def test_resnet50_has_the_parameters_of_torchvision_s() -> None:
+    assert load_onnx(light_model("resnet50")).workload.parameter_count == 25_557_032
+
+
 def with_seeded_weights(model: Any, seed: int) -> Any:
     """Put seeded random arrays where the file makes constant ones; variances are positive.
 
