@@ -232,7 +232,8 @@ def _nearest_even(
             rules.Rule32(split32(outer), outer_bound),
         )
     reasons.append("(c) fails: a product is finer than the smallest step")
-    if not gradual or products.lsb_exponent < inner.emin - (FLOAT32_BITS - 1):
+    is_normal = min(inner.emin, outer.emin) >= FLOAT32_MIN_EXPONENT
+    if not (gradual and is_normal) or products.lsb_exponent < inner.emin - (FLOAT32_BITS - 1):
         return _general(accumulator, inner, outer, reasons[-1])
     return PathChoice(
         PathName.GRID,

@@ -31,16 +31,16 @@ def split32(fmt: FloatFormat) -> rules.Split:
 
 def grid32(fmt: FloatFormat) -> rules.Grid:
     """Return the constants of the rounding on a subnormal grid."""
-    scale = 1.5 * 2.0 ** (FLOAT32_BITS - fmt.precision)
-    field = np.int32(0x7F800000)
-    return rules.Grid(field, np.float32(scale), np.float32(scale * 2.0**fmt.emin))
+    scale, smallest = 2.0 ** (FLOAT32_BITS - fmt.precision), 1.5 * 2.0**fmt.emin
+    field, half = np.int32(0x7F800000), np.int32(1 << (FLOAT32_BITS - 2))
+    return rules.Grid(field, half, np.float32(scale), np.float32(smallest))
 
 
 def grid64(fmt: FloatFormat) -> rules.Grid:
     """Return the constants of the rounding on a subnormal grid in float64."""
-    scale = 1.5 * 2.0 ** (FLOAT64_BITS - fmt.precision)
-    field = np.int64(0x7FF0000000000000)
-    return rules.Grid(field, np.float64(scale), np.float64(math.ldexp(scale, fmt.emin)))
+    scale, smallest = 2.0 ** (FLOAT64_BITS - fmt.precision), math.ldexp(1.5, fmt.emin)
+    field, half = np.int64(0x7FF0000000000000), np.int64(1 << (FLOAT64_BITS - 2))
+    return rules.Grid(field, half, np.float64(scale), np.float64(smallest))
 
 
 def stochastic64(fmt: FloatFormat, count: int) -> rules.Stochastic64:

@@ -33,13 +33,19 @@ class Split(NamedTuple):
 
 
 class Grid(NamedTuple):
-    """Nearest-even on the format's own grid: (x + M) - M with M by binade."""
+    """Nearest-even on the format's own grid: (x + M) - M with M by binade.
+
+    M is 2**s times one and a half times the binade's power of two, which bits alone give;
+    the multiplication is exact, so it is part of the additions.
+    """
 
     #: The exponent field of the carrier's bits.
     exponent_field: np.int32 | np.int64
-    #: 1.5 * 2**(23 - m), or (52 - m): scales a power of two to the constant of its binade.
+    #: The bit below it, which turns a power of two into one and a half times itself.
+    half: np.int32 | np.int64
+    #: 2**s: s is 23 - m, or 52 - m.
     scale: np.float32 | np.float64
-    #: The constant of the lowest binade.
+    #: One and a half times the lowest binade's power of two.
     smallest: np.float32 | np.float64
 
 

@@ -18,7 +18,6 @@ from accelsim.numerics import rules
 _Array = NDArray[np.float32]
 #: Elements of a tile: the sums and two temporaries stay in a second-level cache.
 TILE = 1 << 15
-_EXPONENT_FIELD = np.int32(0x7F800000)
 
 
 def multiply_tiled(
@@ -91,9 +90,9 @@ def _split(x: _Array, out: _Array, rule: rules.Split) -> None:
 
 
 def _grid(x: _Array, out: _Array, rule: rules.Grid) -> None:
-    magic = (x.view(np.int32) & _EXPONENT_FIELD).view(np.float32)
-    magic *= rule.scale
+    magic = (x.view(np.int32) & rule.exponent_field | rule.half).view(np.float32)
     np.maximum(magic, rule.smallest, out=magic)
+    magic *= rule.scale
     np.add(x, magic, out=out)
     out -= magic
 

@@ -23,6 +23,7 @@ from accelsim.numerics.kernels.vector import (
     as_float,
     as_integer,
     bit_and,
+    bit_or,
     bit_xor,
     copy_sign,
     different,
@@ -92,11 +93,12 @@ def _split(rounding: Any, x: Any) -> Any:
 
 
 def _grid(rounding: Any, x: Any) -> Any:
-    binade = as_float(bit_and(as_integer(x), splat(rounding.exponent_field)))
-    magic = multiply(binade, splat(rounding.scale))
+    binade = bit_and(as_integer(x), splat(rounding.exponent_field))
+    unit = as_float(bit_or(binade, splat(rounding.half)))
     smallest = splat(rounding.smallest)
-    magic = select(greater(smallest, magic), smallest, magic)
-    return subtract(add(x, magic), magic)
+    unit = select(greater(smallest, unit), smallest, unit)
+    moved = multiply_add(unit, splat(rounding.scale), x)
+    return multiply_add(unit, splat(-rounding.scale), moved)
 
 
 def _away(rounding: Any, x: Any) -> Any:
