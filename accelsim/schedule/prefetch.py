@@ -9,27 +9,28 @@ time is for the clock to say: DRAM has to be idle, after the last load of the op
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import pairwise
 
+import numpy as np
+
 from accelsim.arch.chip import Chip
-from accelsim.schedule.schedule import Schedule
-from accelsim.schedule.traffic import (
-    BlockTraffic,
-    OpGroup,
-    Place,
-    Transfer,
-    block_traffic,
-    spare_bytes,
-)
+from accelsim.schedule.schedule import Schedule, nameless
+from accelsim.schedule.traffic import OpGroup, Place, spare_bytes
+from accelsim.schedule.traffic_table import Moves, TrafficTable, traffic_table
 from accelsim.workload.ops import Gemm, Role, TensorInfo
 
 
 def first_weights(schedule: Schedule, places: Mapping[str, Place]) -> int:
     """Return the DRAM bytes of the right operand that all cores need for their first blocks."""
-    firsts: dict[int, BlockTraffic] = {}
-    for traffic in block_traffic(schedule, places=places):
-        firsts.setdefault(traffic.block.core, traffic)
-    return sum(traffic.b.dram_bytes for traffic in firsts.values())
+    op = schedule.op
+    return _first_weights(nameless(schedule), places.get(op.a.tensor), places.get(op.b.tensor))
+
+
+@lru_cache(maxsize=1024)
+def _first_weights(schedule: Schedule, a: Place | None, b: Place | None) -> int:
+    table = traffic_table(schedule, a=a, b=b)
+    return int(table.b.dram[table.blocks.turns == 0].sum())
 
 
 def weights_ahead(
@@ -61,11 +62,17 @@ def weights_ahead(
     return ahead
 
 
-def early_part(whole: Transfer, ahead: int, total: int) -> Transfer:
-    """Return what of a core's first weights is there when `ahead` bytes of all `total` are."""
-    if total == 0:
-        return Transfer()
-    return Transfer(whole.dram_bytes * ahead // total, whole.link_bytes * ahead // total)
+def early_moves(table: TrafficTable, ahead: int) -> Moves:
+    """Return what of each block's weights is there before the op, where `ahead` bytes are.
+
+    The first blocks of all cores share them by what each of them needs.
+    """
+    first = table.blocks.turns == 0
+    total = int(table.b.dram[first].sum())
+    dram, link = (
+        np.where(first, one, 0) * ahead // max(1, total) for one in (table.b.dram, table.b.link)
+    )
+    return Moves(dram, link)
 
 
 def _waiting_bytes(

@@ -40,6 +40,10 @@ class Moves:
         """Return both together."""
         return Moves(self.dram + other.dram, self.link + other.link)
 
+    def __sub__(self, other: Moves) -> Moves:
+        """Return what is left without a part of it."""
+        return Moves(self.dram - other.dram, self.link - other.link)
+
 
 @dataclass(frozen=True, slots=True)
 class TrafficTable:

@@ -22,10 +22,12 @@ from accelsim.arch.chip import Chip
 from accelsim.arch.interconnect import Topology
 from accelsim.schedule.block_table import BlockTable
 from accelsim.schedule.mapping import Dim
+from accelsim.schedule.prefetch import early_moves
 from accelsim.schedule.schedule import Schedule
 from accelsim.schedule.traffic import share
 from accelsim.schedule.traffic_table import A_DIMS, B_DIMS, OUT_DIMS, Moves, traffic_table
 from accelsim.timing.core_log import busy_intervals
+from accelsim.timing.idle import idle_read_bytes
 from accelsim.timing.interconnect import hops_to
 from accelsim.timing.mac_array import Cycles, PassRun
 from accelsim.timing.memory import port_cycles
@@ -38,7 +40,7 @@ from accelsim.timing.portions import (
     most_portions,
 )
 from accelsim.timing.requests import Request, timeline_of
-from accelsim.timing.row_moves import Entries, last_part, scaled, shared_out
+from accelsim.timing.row_moves import Entries, last_part, shared_out
 from accelsim.timing.timeline import OpTiming, Timeline
 from accelsim.timing.vector_portions import vector_portions
 from accelsim.timing.vector_unit import lane_work
@@ -73,6 +75,7 @@ def estimate_request(request: Request, chip: Chip) -> OpTiming:
     head = request.group.head
     work = _gemm_work(request, chip) if isinstance(head, Gemm) else _vector_work(request, chip)
     log = Pipeline(_paths(chip)).run(work.rows, closing=work.closing)
+    idle = idle_read_bytes([log], chip, log.end) if chip.prefetch_weights else 0
     return OpTiming(
         name=head.name,
         start=0,
@@ -84,6 +87,7 @@ def estimate_request(request: Request, chip: Chip) -> OpTiming:
         dram_write_bytes=int(work.store.dram.sum()),
         link_bytes=int(work.load.link.sum() + work.store.link.sum()),
         relative_intervals=busy_intervals([log]),
+        idle_read_bytes=idle,
     )
 
 
@@ -159,8 +163,9 @@ def _gemm_work(request: Request, chip: Chip) -> Work:
     passes = _CorePasses(schedule, chip, blocks)
     counts = np.where(blocks.completes, blocks.outputs, 0)
     done = np.concatenate(([0], np.cumsum(counts)))
+    early = early_moves(table, request.ahead)
     loads = (
-        (table.a, A_DIMS), (table.b, B_DIMS), (table.psum_read, OUT_DIMS),
+        (table.a, A_DIMS), (table.b - early, B_DIMS), (table.psum_read, OUT_DIMS),
         (shared_out(extras.read, done, extras.outputs), OUT_DIMS),
     )  # fmt: skip
     whole, first = (
@@ -176,16 +181,14 @@ def _gemm_work(request: Request, chip: Chip) -> Work:
     entries = Entries(chip, blocks.cores, blocks.turns)
     spills = (table.psum_write.dram > 0) | (table.psum_write.link > 0)
     completes = entries.sums((blocks.completes | spills).astype(np.int64)) > 0
-    # Shares of the lanes' work, rounded up: -(-x // y).
-    lanes = np.diff(-scaled(-extras.lanes.lane_cycles, done, extras.outputs * extras.lanes.lanes))
     rows = passes.rows(
         entries.moves(whole, first, passes.parts),
         entries.moves(stored, last, passes.parts),
         completes.tolist(),
-        lanes.tolist(),
+        extras.lane_cycles(done).tolist(),
     )
     closing = Cycles(chip.vector_unit.latency_cycles) if fallback else passes.closing()
-    return Work(rows, closing, whole, stored, 0 if fallback else schedule.pass_count)
+    return Work(rows, closing, whole + early, stored, 0 if fallback else schedule.pass_count)
 
 
 class _CorePasses:

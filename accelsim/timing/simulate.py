@@ -21,10 +21,11 @@ from accelsim.timing.addresses import needs_addresses
 from accelsim.timing.core import CoreModel, Machine, Process
 from accelsim.timing.core_log import CoreLog, buffer_levels, busy_intervals
 from accelsim.timing.dram import DramModel
+from accelsim.timing.gemm_portions import gemm_work
 from accelsim.timing.idle import idle_read_bytes
 from accelsim.timing.interconnect import InterconnectModel
 from accelsim.timing.meeting import Meetings
-from accelsim.timing.portions import PORTIONS_PER_BLOCK, CoreWork, gemm_work
+from accelsim.timing.portions import PORTIONS_PER_BLOCK, CoreWork
 from accelsim.timing.requests import Request, timeline_of
 from accelsim.timing.steady_state import run_by_periods
 from accelsim.timing.timeline import CoreTiming, OpTiming, Timeline

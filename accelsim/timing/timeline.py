@@ -135,7 +135,7 @@ class OpTiming:
         How full buffers were, counted from `start`; see `levels`. Empty from closed forms.
     idle_read_bytes : int or None
         What DRAM could have read besides, after the op's last load and before its end;
-        None for no limit, 0 where nobody asks or where closed forms cannot tell.
+        None for no limit, 0 where nobody asks.
     """
 
     name: str

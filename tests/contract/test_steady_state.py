@@ -12,7 +12,8 @@ from accelsim.schedule import make_schedule
 from accelsim.schedule.traffic import OpGroup, Transfer
 from accelsim.testing.check_dataflow import example_chip, example_gemm
 from accelsim.timing.core_log import CoreLog
-from accelsim.timing.portions import CoreWork, gemm_work
+from accelsim.timing.gemm_portions import gemm_work
+from accelsim.timing.portions import CoreWork
 from accelsim.timing.requests import Request
 from accelsim.timing.simulate import TimingOptions, run_request, run_work
 from accelsim.timing.steady_state import longest_stretch, run_by_periods

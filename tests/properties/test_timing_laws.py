@@ -14,7 +14,7 @@ from accelsim.formats import get_format
 from accelsim.schedule.traffic import OpGroup, Transfer
 from accelsim.timing import OpTiming, StallCause, TimingOptions, simulate_op
 from accelsim.timing.addresses import needs_addresses
-from accelsim.timing.portions import gemm_work
+from accelsim.timing.gemm_portions import gemm_work
 from accelsim.timing.simulate import Request, run_request
 from accelsim.workload.ops import Phase, VectorOp
 from tests.unit.timing.machines import make_chip, make_gemm, schedule_of
