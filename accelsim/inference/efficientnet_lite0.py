@@ -19,7 +19,7 @@ from accelsim.workload.weights import load_weights
 
 WORKLOAD = "efficientnet_lite0"
 DATA = "imagenet_samples"
-BATCH = 10
+BATCH = 5
 
 
 def efficientnet_lite0_task(
