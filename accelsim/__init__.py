@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from accelsim.precision import Accumulator, Recipe, get_recipe
     from accelsim.results import Comparison, RunResult
     from accelsim.workload import Workload, load_workload
-    from accelsim.workload.importers import from_onnx
+    from accelsim.workload.importers import from_onnx, from_torch
 
 # Names are imported when first used, so that `import accelsim` stays light.
 _HOME = {
@@ -34,6 +34,7 @@ _HOME = {
     "Workload": "workload",
     "compare": "api",
     "from_onnx": "workload.importers",
+    "from_torch": "workload.importers",
     "get_format": "formats",
     "get_recipe": "precision",
     "load_chip": "arch",
@@ -56,6 +57,7 @@ __all__ = [
     "__version__",
     "compare",
     "from_onnx",
+    "from_torch",
     "get_format",
     "get_recipe",
     "load_chip",

@@ -6,8 +6,8 @@ import accelsim
 
 PUBLIC = {
     "AccelsimError", "Accumulator", "Chip", "Comparison", "Recipe", "RunResult", "Workload",
-    "__version__", "compare", "from_onnx", "get_format", "get_recipe", "load_chip", "load_workload",
-    "matmul", "quantize", "run", "sweep", "train",
+    "__version__", "compare", "from_onnx", "from_torch", "get_format", "get_recipe", "load_chip",
+    "load_workload", "matmul", "quantize", "run", "sweep", "train",
 }  # fmt: skip
 
 

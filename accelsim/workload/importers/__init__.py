@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from accelsim.errors import ConfigError
 from accelsim.workload.importers.imported import ImportedNetwork
@@ -81,3 +82,40 @@ def from_onnx(
     if Path(path).suffix.lower() != ".onnx":
         raise ConfigError(f"{path} is no ONNX model: its name must end in .onnx.")
     return import_network(path, dims=dims, strict=strict)
+
+
+def from_torch(
+    module: Any, example_inputs: Any, *, name: str | None = None, strict: bool = False
+) -> ImportedNetwork:
+    """Read a module of PyTorch: a network with its weights, for `accelsim.run` and the like.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        What to import, as it computes in evaluation mode; ``torch.export`` runs it once.
+        It is left as it was, and later changes to it change nothing here.
+    example_inputs : tensor, sequence of tensors, or mapping from str to tensor
+        What it is called with, by position or by keyword; every shape comes from here.
+        The first axis of each counts samples, and of several samples one is taken.
+    name : str, optional
+        Of the network; the class of the module where None.
+    strict : bool
+        Refuse a module with an operator that no layer stands for.
+
+    Returns
+    -------
+    ImportedNetwork
+        Its `workload` is the network, its `not_modelled` what is left out. Layers are
+        called after the modules that they come from.
+
+    Raises
+    ------
+    ConfigError
+        If `module` is no module, torch cannot export it, or it computes nothing; with
+        `strict`, for every operator that is not modelled.
+    MissingExtraError
+        If torch is not installed.
+    """
+    from accelsim.workload.importers.torch import load_torch
+
+    return load_torch(module, example_inputs, name=name, strict=strict)

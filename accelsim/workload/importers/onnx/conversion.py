@@ -36,6 +36,7 @@ from accelsim.workload.importers.onnx.model import REASON, OnnxModel, OnnxNode, 
 from accelsim.workload.importers.onnx.node_shapes import output_shapes
 from accelsim.workload.importers.onnx.operators import Operator
 from accelsim.workload.importers.onnx.ops_arithmetic import ARITHMETIC_OPERATORS
+from accelsim.workload.importers.onnx.ops_attention import ATTENTION_OPERATORS
 from accelsim.workload.importers.onnx.ops_functions import FUNCTION_OPERATORS
 from accelsim.workload.importers.onnx.ops_maps import MAP_OPERATORS
 from accelsim.workload.importers.onnx.ops_products import PRODUCT_OPERATORS
@@ -49,6 +50,7 @@ from accelsim.workload.network import Workload
 OPERATORS: Mapping[str, Operator] = MappingProxyType(
     {
         **ARITHMETIC_OPERATORS,
+        **ATTENTION_OPERATORS,
         **FUNCTION_OPERATORS,
         **MAP_OPERATORS,
         **PRODUCT_OPERATORS,

@@ -87,6 +87,13 @@ def with_rank(tensor: Tensor, rank: int) -> Tensor:
     return replace(tensor, shape=(1,) * more + tensor.shape, axes=axes)
 
 
+def permuted(tensor: Tensor, order: Sequence[int]) -> Tensor:
+    """Return a tensor with its axes exchanged; nothing moves."""
+    order = tuple(order)
+    axes = tuple(None if axis is None else order.index(axis) for axis in tensor.axes)
+    return replace(tensor, shape=tuple(tensor.shape[axis] for axis in order), axes=axes)
+
+
 def arranged(draft: Draft, tensor: Tensor, wanted: Axes) -> Tensor:
     """Return a tensor with its axes in a given order, moving data if it must.
 

@@ -89,12 +89,13 @@ def softmax(context: Context, node: OnnxNode) -> Value:
     axis = counted(int(node.get("axis", 1 if is_old else -1)), rank)
     if is_old and any(extent != 1 for extent in x.shape[axis + 1 :]):
         rows = (*x.shape[:axis], int(np.prod(x.shape[axis:])))
-        flat = _over_last(context, node, reshaped(context.draft, x, rows), axis)
+        flat = over_last(context, node, reshaped(context.draft, x, rows), axis)
         return reshaped(context.draft, flat, x.shape)
-    return _over_last(context, node, x, axis)
+    return over_last(context, node, x, axis)
 
 
-def _over_last(context: Context, node: OnnxNode, x: Tensor, axis: int) -> Tensor:
+def over_last(context: Context, node: OnnxNode, x: Tensor, axis: int) -> Tensor:
+    """Add a `softmax` over an axis, which becomes the last one."""
     axes = _with_last(x, axis)
     x = context.arranged(x, axes)
     name = context.draft.add("softmax", (x.layer,), node.name)

@@ -15,6 +15,7 @@ from accelsim.workload.importers.onnx.layout import Axes, Tensor, tensor_of, wit
 from accelsim.workload.importers.onnx.model import Array, OnnxNode
 from accelsim.workload.importers.onnx.operators import Operator
 from accelsim.workload.importers.onnx.ops_arithmetic import add_values, multiply_values
+from accelsim.workload.layers import Embedding
 
 
 def gemm(context: Context, node: OnnxNode) -> Value:
@@ -86,15 +87,31 @@ def _linear(context: Context, wanted: str, a: Tensor, b: Array, bias: Array | No
     if not is_flat:
         ahead: Axes = tuple(axis for axis in a.axes if axis not in (last, None))
         a = context.arranged(a, (*ahead, last))
-    parameters = {"weight": b.T}
+    owner = None if is_flat else _table_of(context, b.T)
+    parameters = {} if owner else {"weight": b.T}
     if bias is not None:
         parameters["bias"] = bias
     flat = {"flattened_from": a.mixed} if is_flat else {}
+    tie = {"tied_to": owner} if owner else {}
     name = context.draft.add(
         "linear", (a.layer,), wanted, parameters=parameters,
         in_features=b.shape[0], out_features=b.shape[1], bias=bias is not None, **flat,
+        **tie,
     )  # fmt: skip
     return tensor_of(context.draft, name, a.axes, last + 1)
+
+
+def _table_of(context: Context, weight: Array) -> str | None:
+    """Return the embedding whose table a weight is: the very same memory, not equal numbers."""
+    for name, layer in context.draft.layers.items():
+        table = context.draft.arrays.get(f"{name}.weight")
+        if not isinstance(layer, Embedding) or table is None:
+            continue
+        if (table.shape, table.strides, table.ctypes.data) == (
+            weight.shape, weight.strides, weight.ctypes.data,
+        ):  # fmt: skip
+            return name
+    return None
 
 
 def _batched(context: Context, wanted: str, a: Tensor, b: Tensor) -> Tensor:

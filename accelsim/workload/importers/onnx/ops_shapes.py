@@ -13,6 +13,7 @@ from accelsim.workload.importers.onnx.layout import (
     Axes,
     Tensor,
     natural_axes,
+    permuted,
     reshaped,
     settled,
     tensor_of,
@@ -102,8 +103,7 @@ def transpose(context: Context, node: OnnxNode) -> Value:
     perm = tuple(node.get("perm", tuple(reversed(range(rank)))))
     if sorted(perm) != list(range(rank)):
         raise CannotModelError(f"{list(perm)} is no order of {rank} axes")
-    axes = tuple(None if axis is None else perm.index(axis) for axis in x.axes)
-    return Tensor(x.layer, tuple(x.shape[axis] for axis in perm), axes, x.mixed)
+    return permuted(x, perm)
 
 
 def concat(context: Context, node: OnnxNode) -> Value:
@@ -137,8 +137,13 @@ def split(context: Context, node: OnnxNode) -> tuple[Value, ...]:
     x = context.tensor(node, 0)
     axis = counted(int(node.get("axis", 0)), len(x.shape))
     start, parts = 0, []
-    for extent in split_sizes(node, x.shape[axis], _rest(context, node)):
-        parts.append(cut(context, node.name, x, axis, slice(start, start + extent)))
+    sizes = split_sizes(node, x.shape[axis], _rest(context, node))
+    for name, extent in zip(node.outputs, sizes, strict=True):
+        if name and context.left[name]:
+            part = cut(context, node.name, x, axis, slice(start, start + extent))
+        else:  # nobody reads it
+            part = Tensor("", (*x.shape[:axis], extent, *x.shape[axis + 1 :]), ())
+        parts.append(part)
         start += extent
     return tuple(parts)
 

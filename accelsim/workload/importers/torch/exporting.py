@@ -47,10 +47,7 @@ def exported(module: Any, example_inputs: Any, kept: Collection[str]) -> AtenGra
     MissingExtraError
         If torch is not installed.
     """
-    try:
-        import torch
-    except ImportError as error:
-        raise MissingExtraError("torch", "torch", "Reading a torch module") from error
+    torch = _torch()
     if not isinstance(module, torch.nn.Module):
         raise ConfigError(f"A torch.nn.Module is imported, not a {type(module).__name__}.")
     label = type(module).__name__
@@ -74,10 +71,18 @@ def exported(module: Any, example_inputs: Any, kept: Collection[str]) -> AtenGra
             raise ConfigError(Problem(text, file=label)) from error
 
 
+def _torch() -> Any:
+    """Return torch, whose own types mypy need not know."""
+    try:
+        import torch
+    except ImportError as error:
+        raise MissingExtraError("torch", "torch", "Reading a torch module") from error
+    return torch
+
+
 def _arguments(given: Any, label: str) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
     """Return the tensors of an example by position and by keyword."""
-    import torch
-
+    torch = _torch()
     if isinstance(given, torch.Tensor):
         given = (given,)
     positional = tuple(given) if isinstance(given, Sequence) else ()
@@ -94,8 +99,7 @@ def _arguments(given: Any, label: str) -> tuple[tuple[Any, ...], Mapping[str, An
 @contextmanager
 def _evaluating(module: Any) -> Iterator[None]:
     """Put a module into evaluation mode for a while, without fused kernels of its layers."""
-    import torch
-
+    torch = _torch()
     modes = [(part, part.training) for part in module.modules()]
     fused = torch.backends.mha.get_fastpath_enabled()
     module.eval()
@@ -110,16 +114,14 @@ def _evaluating(module: Any) -> Iterator[None]:
 
 def _decompositions(kept: Collection[str]) -> dict[Any, Any]:
     """Return torch's decompositions, without those of operators that are kept."""
-    import torch
-
+    torch = _torch()
     table = torch.export.default_decompositions()
     return {op: table[op] for op in table if str(op) not in kept}
 
 
 def _graph(program: Any, label: str, batch: int) -> AtenGraph:
     """Return an exported program as plain data, what is constant computed."""
-    import torch
-
+    torch = _torch()
     values, paths = _given_values(program)
     inputs, nodes = [], []
     for node in program.graph.nodes:
@@ -173,8 +175,7 @@ def _is_part(node: Any) -> bool:
 
 def _is_constant(node: Any, values: Mapping[str, Any]) -> bool:
     """Return whether nothing that a node reads is computed, and chance has no part in it."""
-    import torch
-
+    torch = _torch()
     tags = getattr(node.target, "tags", ())
     if torch.Tag.nondeterministic_seeded in tags:
         return False
@@ -185,8 +186,7 @@ def _is_constant(node: Any, values: Mapping[str, Any]) -> bool:
 
 def _computed(node: Any, values: Mapping[str, Any]) -> Any:
     """Return what a node makes of constants."""
-    import torch
-
+    torch = _torch()
     if str(node.target) in _FILLED:
         like = node.meta["val"]
         return torch.full(tuple(like.shape), node.args[1], dtype=like.dtype)
@@ -251,8 +251,7 @@ def _node(node: Any) -> AtenNode:
 
 def _plain(value: Any) -> Any:
     """Return an argument without anything of torch."""
-    import torch
-
+    torch = _torch()
     if isinstance(value, torch.fx.Node):
         return Ref(value.args[0].name, value.args[1]) if _is_part(value) else Ref(value.name)
     if isinstance(value, list | tuple):
@@ -269,8 +268,7 @@ def _array(tensor: Any) -> Array:
 
     What an expanded tensor repeats is not stored again.
     """
-    import torch
-
+    torch = _torch()
     tensor = tensor.detach().to("cpu")
     if tensor.dtype in (torch.bfloat16, torch.float16):
         tensor = tensor.to(torch.float32)

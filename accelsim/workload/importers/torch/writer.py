@@ -101,7 +101,7 @@ class Writer:
     def model(self) -> OnnxModel:
         """Return the whole graph."""
         graph = self._graph
-        notes = ()
+        notes: tuple[str, ...] = ()
         if graph.batch > 1:
             notes = (f"The example is a batch of {graph.batch}; --batch or batch= sets it here.",)
         return OnnxModel(
