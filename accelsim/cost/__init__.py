@@ -5,6 +5,7 @@ from accelsim.cost.area import ChipArea, chip_area
 from accelsim.cost.catalog import BUILTIN, cost_table_registry, list_cost_tables, load_cost_table
 from accelsim.cost.chunks import ChunkCost, chunk_costs
 from accelsim.cost.counting import count_actions
+from accelsim.cost.coverage import describe_coverage, whole_chip_gaps, whole_chip_tables
 from accelsim.cost.energy import EnergyReport, evaluate
 from accelsim.cost.scaling import Scaling, ScalingMethod, scale
 from accelsim.cost.sizing import Hold, hold_equal, resize_to_area
@@ -32,6 +33,7 @@ __all__ = [
     "chunk_costs",
     "cost_table_registry",
     "count_actions",
+    "describe_coverage",
     "evaluate",
     "hold_equal",
     "list_cost_tables",
@@ -39,4 +41,6 @@ __all__ = [
     "resize_to_area",
     "scale",
     "trace_traffic",
+    "whole_chip_gaps",
+    "whole_chip_tables",
 ]

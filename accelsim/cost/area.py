@@ -15,12 +15,14 @@ from accelsim.arch.chip import Chip
 from accelsim.arch.interconnect import Topology
 from accelsim.arch.memory import Memory
 from accelsim.cost.actions import Component
+from accelsim.cost.coverage import describe_coverage, whole_chip_gaps, whole_chip_tables
 from accelsim.cost.memories import MemoryCost, price_memory
 from accelsim.cost.pe import PeCost, outer_shape, price_pe
 from accelsim.cost.scaling import Scaling, scale
 from accelsim.cost.shapes import FormatShape, merge, shape_of
 from accelsim.cost.table import CostTable
 from accelsim.cost.units import UnitCost, UnitPrices, unit_prices
+from accelsim.errors import UnsupportedError
 from accelsim.schedule.mapping import Stationary
 
 #: Components that take area.
@@ -96,8 +98,21 @@ def price_units(chip: Chip, table: CostTable) -> ChipUnits:
     Raises
     ------
     UnsupportedError
-        If the table cannot price a part, or its node cannot be scaled to the chip's.
+        If the table cannot price a part, or its node cannot be scaled to the chip's;
+        of a table that prices single units alone, says so and names those that can.
     """
+    try:
+        return _price_units(chip, table)
+    except UnsupportedError as error:
+        if not whole_chip_gaps(table):
+            raise
+        able = ", ".join(whole_chip_tables())
+        raise UnsupportedError(
+            f"{error}\n  {table.name}: {describe_coverage(table)} Tables that price one: {able}."
+        ) from None
+
+
+def _price_units(chip: Chip, table: CostTable) -> ChipUnits:
     prices = unit_prices(table)
     scaling = scale(table.technology_nm, chip.technology_nm, method=table.scaling)
     outer = outer_shape(chip.accumulator)

@@ -1,8 +1,8 @@
 """The price of an on-chip memory at a chip's node: SRAM from the table, or flip-flops.
 
 Memories below the smallest SRAM of the table are built of flip-flops. At a node
-finer than the table's finest, the memory is priced there and scaled on; within
-the table's nodes it is interpolated and not scaled at all.
+beyond the table's finest or coarsest, the memory is priced there and scaled on;
+within the table's nodes it is interpolated and not scaled at all.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def price_memory(
     Raises
     ------
     UnsupportedError
-        If the table has no memories, or the node is coarser than all it has.
+        If the table has no memories, or no published scaling reaches the node.
     """
     if table.sram is None:
         raise UnsupportedError(
@@ -72,14 +72,13 @@ def price_memory(
 def _sram(
     table: CostTable, sram: SramTable, capacity: int, width: int, node_nm: float
 ) -> MemoryCost:
-    finest = sram.nodes[0]
-    priced_nm = max(node_nm, finest)
+    priced_nm = min(max(node_nm, sram.nodes[0]), sram.nodes[-1])
     one = sram.cost(capacity, width, node_nm=priced_nm)
     change = scale(priced_nm, node_nm, method=table.scaling)
     notes = list(one.notes)
-    if node_nm < finest:
+    if node_nm != priced_nm:
         notes.append(
-            f"The memory table ends at {finest:g} nm: memories were scaled from there to"
+            f"The memory table ends at {priced_nm:g} nm: memories were scaled from there to"
             f" {node_nm:g} nm (energy x{change.energy:.3f}, area x{change.area:.3f})."
         )
     return MemoryCost(

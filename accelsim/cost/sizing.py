@@ -34,7 +34,8 @@ class Hold(StrEnum):
 def hold_equal(chip: Chip, reference: Chip, held: Hold, *, table: CostTable) -> Chip:
     """Return `chip` with as many columns as make it equal to `reference` in what is held.
 
-    The chip itself where that is nothing. Whole columns: area is the nearest from below, the other two are the nearest.
+    The chip itself where that is nothing. Whole columns: area is the nearest from below,
+    the other two are the nearest.
 
     Raises
     ------

@@ -62,6 +62,15 @@ class UnitVariant(StrEnum):
     TWO_STAGE = "two_stage"
 
 
+class Switching(StrEnum):
+    """Which switching energy of arithmetic is charged."""
+
+    #: Every change of every signal on its way to where it settles.
+    WITH_GLITCHES = "with_glitches"
+    #: At most one change of a signal in a cycle.
+    ZERO_DELAY = "zero_delay"
+
+
 class CostRow(StrictModel):
     """One unit and its price."""
 
@@ -170,6 +179,8 @@ class CostTable(StrictModel):
     """Supply at which the logic was priced."""
     scaling: ScalingMethod = ScalingMethod.PUBLISHED_ENDPOINTS
     """How energies are carried to another node."""
+    switching: Switching = Switching.WITH_GLITCHES
+    """Which energy of a row is charged; one without `zero_delay_energy_pj` has one alone."""
     dram: str = ""
     """`kind` of the DRAM row that prices main memory."""
     rows: tuple[CostRow, ...] = Field(min_length=1, max_length=4096)
@@ -178,6 +189,15 @@ class CostTable(StrictModel):
     """Memories; null where the table has none."""
     vector_functions: dict[str, VectorFunctionCost] = Field(default_factory=dict)
     """Arithmetic per element visit, by function; ``default`` is for all others."""
+
+    def switching_pj(self, row: CostRow) -> float | None:
+        """Return the energy of one action of a row's unit, with or without glitches.
+
+        None where the row has none.
+        """
+        if self.switching is Switching.ZERO_DELAY and row.zero_delay_energy_pj is not None:
+            return row.zero_delay_energy_pj
+        return row.energy_pj
 
     def of_unit(self, unit: UnitKind) -> tuple[CostRow, ...]:
         """Return the rows of a unit, in file order."""

@@ -23,7 +23,7 @@ from accelsim.cost.gate_model import (
     pe_amounts,
 )
 from accelsim.cost.shapes import FormatShape, merge, shape_of
-from accelsim.cost.table import Basis, CostRow, CostTable, UnitKind, UnitVariant
+from accelsim.cost.table import Basis, CostRow, CostTable, Switching, UnitKind, UnitVariant
 from accelsim.errors import UnsupportedError
 
 Shapes = frozenset[FormatShape]
@@ -141,9 +141,10 @@ class UnitPrices:
         these operands, or no model to split it with.
         """
         row = self.table.find(UnitKind.PE, operands, accumulator=merge(accumulator), kind=kind)
-        if row is None or row.energy_pj is None or self.model is None:
+        energy = None if row is None else self.table.switching_pj(row)
+        if row is None or energy is None or self.model is None:
             return None
-        return self._split(row.energy_pj, operands, accumulator, row.basis_of_energy)
+        return self._split(energy, operands, accumulator, row.basis_of_energy)
 
     def _split(
         self, energy_pj: float, operands: Shapes, accumulator: Shapes, basis: Basis
@@ -271,11 +272,11 @@ class UnitPrices:
 
     def _from_row(self, row: CostRow, label: str, amounts: Amounts) -> UnitCost:
         registers = row.register_bits or 0
-        energy, energy_basis = row.energy_pj, row.basis_of_energy
+        energy, energy_basis = self.table.switching_pj(row), row.basis_of_energy
         if energy is None:
             if self.model is None:
                 self._refuse(f"the energy of {label}")
-            energy, energy_basis = self.model.energy(amounts), Basis.FITTED
+            energy, energy_basis = self._model_energy(self.model, amounts), Basis.FITTED
         area = row.area_um2
         if area is None:
             if self.model is None:
@@ -296,13 +297,18 @@ class UnitPrices:
         return UnitCost(
             label=label,
             area_um2=area,
-            energy_pj=self.model.energy(amounts),
+            energy_pj=self._model_energy(self.model, amounts),
             clock_pj=registers * self.model.register_clock_pj,
             leakage_uw=area * self.model.leakage_uw_per_um2,
             register_bits=registers,
             basis=Basis.FITTED,
             energy_basis=Basis.FITTED,
         )
+
+    def _model_energy(self, model: GateModel, amounts: Amounts) -> float:
+        if self.table.switching is Switching.ZERO_DELAY:
+            return model.zero_delay_energy(amounts)
+        return model.energy(amounts)
 
     def _composed_pe(self, operands: Shapes, total: FormatShape, label: str) -> UnitCost:
         return _sum(label, (self.multiplier(operands), self.adder(total)))

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from accelsim.arch import Chip, list_chips, load_chip
 from accelsim.config import json_schema, load_yaml
-from accelsim.cost import CostTable, list_cost_tables, load_cost_table
+from accelsim.cost import CostTable, describe_coverage, list_cost_tables, load_cost_table
 from accelsim.errors import ConfigError, DataError, Problem, UnknownNameError
 from accelsim.files import list_resources
 from accelsim.formats import NumberFormat, get_format, list_formats
@@ -94,7 +94,7 @@ def catalog(kind: str | None = None) -> dict[str, dict[str, str]]:
             for name, dataflow in dataflows.items()
         },
         "cost_tables": lambda: {
-            name: load_cost_table(name).description for name in list_cost_tables()
+            name: _cost_table_line(load_cost_table(name)) for name in list_cost_tables()
         },
         "data_sets": describe_data_sets,
     }
@@ -119,6 +119,10 @@ def first_line(text: str | None) -> str:
 
 def _format_line(fmt: NumberFormat) -> str:
     return f"{fmt.bits} bits; {getattr(fmt, 'source', '')}"
+
+
+def _cost_table_line(table: CostTable) -> str:
+    return f"{table.description} {describe_coverage(table)}".strip()
 
 
 def _kind_of(path: Path) -> str:

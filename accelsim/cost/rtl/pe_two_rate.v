@@ -5,8 +5,7 @@
 //         (0 e5m2, 1 e4m3fn); lane 0 is the earlier k position.
 //           FUSED 0: sum = round(round(acc + a0 b0) + a1 b1)
 //           FUSED 1: sum = round(acc + a0 b0 + a1 b1)
-// All products are exact. Lane 0 shares the multiplier and the adder of the 16-bit
-// product; lane 1 has a four-bit multiplier of its own.
+// All products are exact.
 module pe_two_rate #(parameter FUSED = 0, parameter X = 10) (
     input  wire        mode, a_kind, b_kind,
     input  wire [15:0] a,
@@ -14,76 +13,33 @@ module pe_two_rate #(parameter FUSED = 0, parameter X = 10) (
     input  wire [15:0] acc,
     output wire [15:0] sum
 );
-    // Lane 0, 8-bit or 16-bit operands in one ten-bit significand.
-    wire as16, az16, ai16, an16, bs16, bz16, bi16, bn16;
-    wire as0, az0, ai0, an0, bs0, bz0, bi0, bn0;
-    wire signed [X-1:0] ax16, bx16, ax0, bx0;
-    wire [9:0] am16, bm16;
-    wire [3:0] am0, bm0;
-    fp_unpack #(.E(6), .M(9), .BIAS(31), .SPECIALS(1), .X(X)) a_16 (.code(a), .sign(as16),
-        .exp(ax16), .sig(am16), .is_zero(az16), .is_inf(ai16), .is_nan(an16));
-    fp_unpack #(.E(6), .M(9), .BIAS(31), .SPECIALS(1), .X(X)) b_16 (.code(b), .sign(bs16),
-        .exp(bx16), .sig(bm16), .is_zero(bz16), .is_inf(bi16), .is_nan(bn16));
-    fp8_unpack_dual #(.X(X)) a_0 (.code(a[7:0]), .kind(a_kind), .sign(as0), .exp(ax0),
-        .sig(am0), .is_zero(az0), .is_inf(ai0), .is_nan(an0));
-    fp8_unpack_dual #(.X(X)) b_0 (.code(b[7:0]), .kind(b_kind), .sign(bs0), .exp(bx0),
-        .sig(bm0), .is_zero(bz0), .is_inf(bi0), .is_nan(bn0));
-
-    wire p0_sign, p0_zero, p0_inf, p0_nan;
-    wire signed [X-1:0] p0_exp;
-    wire [19:0] p0_sig;
-    fp_mul #(.MA(9), .MB(9), .X(X)) multiply_0 (
-        .a_sign(mode ? as0 : as16), .a_exp(mode ? ax0 : ax16),
-        .a_sig(mode ? {am0, 6'b0} : am16), .a_zero(mode ? az0 : az16),
-        .a_inf(mode ? ai0 : ai16), .a_nan(mode ? an0 : an16),
-        .b_sign(mode ? bs0 : bs16), .b_exp(mode ? bx0 : bx16),
-        .b_sig(mode ? {bm0, 6'b0} : bm16), .b_zero(mode ? bz0 : bz16),
-        .b_inf(mode ? bi0 : bi16), .b_nan(mode ? bn0 : bn16),
-        .sign(p0_sign), .exp(p0_exp), .sig(p0_sig),
-        .is_zero(p0_zero), .is_inf(p0_inf), .is_nan(p0_nan));
-
-    // Lane 1, 8-bit operands only; silent in mode 0.
-    wire as1, az1, ai1, an1, bs1, bz1, bi1, bn1;
-    wire signed [X-1:0] ax1, bx1, p1_exp;
-    wire [3:0] am1, bm1;
-    wire [7:0] p1_sig;
-    wire p1_sign, p1_zero, p1_inf, p1_nan;
-    fp8_unpack_dual #(.X(X)) a_1 (.code(mode ? a[15:8] : 8'b0), .kind(a_kind), .sign(as1),
-        .exp(ax1), .sig(am1), .is_zero(az1), .is_inf(ai1), .is_nan(an1));
-    fp8_unpack_dual #(.X(X)) b_1 (.code(mode ? b[15:8] : 8'b0), .kind(b_kind), .sign(bs1),
-        .exp(bx1), .sig(bm1), .is_zero(bz1), .is_inf(bi1), .is_nan(bn1));
-    fp_mul #(.MA(3), .MB(3), .X(X)) multiply_1 (
-        .a_sign(as1), .a_exp(ax1), .a_sig(am1), .a_zero(az1), .a_inf(ai1), .a_nan(an1),
-        .b_sign(bs1), .b_exp(bx1), .b_sig(bm1), .b_zero(bz1), .b_inf(bi1), .b_nan(bn1),
-        .sign(p1_sign), .exp(p1_exp), .sig(p1_sig),
-        .is_zero(p1_zero), .is_inf(p1_inf), .is_nan(p1_nan));
-
     generate
         if (FUSED != 0) begin : fused
+            wire [X+23:0] p0;
+            wire [X+11:0] p1;
             wire q_sign, q_zero, q_inf, q_nan;
             wire signed [X-1:0] q_exp;
             wire [71:0] q_sig;
+            two_rate_products #(.X(X)) products (
+                .mode(mode), .a_kind(a_kind), .b_kind(b_kind), .a(a), .b(b), .p0(p0), .p1(p1));
             fp8_product_sum #(.X(X)) pair (
-                .p_sign(p0_sign), .p_exp(p0_exp), .p_sig(p0_sig[19:12]),
-                .p_zero(p0_zero), .p_inf(p0_inf), .p_nan(p0_nan),
-                .q_sign(p1_sign), .q_exp(p1_exp), .q_sig(p1_sig),
-                .q_zero(p1_zero), .q_inf(p1_inf), .q_nan(p1_nan),
+                .p_sign(p0[X+23]), .p_exp(p0[X+19:20]), .p_sig(p0[19:12]),
+                .p_zero(p0[X+22]), .p_inf(p0[X+21]), .p_nan(p0[X+20]),
+                .q_sign(p1[X+11]), .q_exp(p1[X+7:8]), .q_sig(p1[7:0]),
+                .q_zero(p1[X+10]), .q_inf(p1[X+9]), .q_nan(p1[X+8]),
                 .sign(q_sign), .exp(q_exp), .sig(q_sig),
                 .is_zero(q_zero), .is_inf(q_inf), .is_nan(q_nan));
             fp_add #(.E(6), .M(9), .BIAS(31), .P(72), .X(X)) add (
                 .acc(acc),
-                .p_sign(mode ? q_sign : p0_sign), .p_exp(mode ? q_exp : p0_exp),
-                .p_sig(mode ? q_sig : {p0_sig, 52'b0}), .p_zero(mode ? q_zero : p0_zero),
-                .p_inf(mode ? q_inf : p0_inf), .p_nan(mode ? q_nan : p0_nan), .sum(sum));
+                .p_sign(mode ? q_sign : p0[X+23]), .p_exp(mode ? q_exp : p0[X+19:20]),
+                .p_sig(mode ? q_sig : {p0[19:0], 52'b0}),
+                .p_zero(mode ? q_zero : p0[X+22]), .p_inf(mode ? q_inf : p0[X+21]),
+                .p_nan(mode ? q_nan : p0[X+20]), .sum(sum));
         end else begin : sequential
-            wire [15:0] first, second;
-            fp_add #(.E(6), .M(9), .BIAS(31), .P(20), .X(X)) add_0 (
-                .acc(acc), .p_sign(p0_sign), .p_exp(p0_exp), .p_sig(p0_sig),
-                .p_zero(p0_zero), .p_inf(p0_inf), .p_nan(p0_nan), .sum(first));
-            fp_add #(.E(6), .M(9), .BIAS(31), .P(8), .X(X)) add_1 (
-                .acc(mode ? first : 16'b0), .p_sign(p1_sign), .p_exp(p1_exp), .p_sig(p1_sig),
-                .p_zero(p1_zero), .p_inf(p1_inf), .p_nan(p1_nan), .sum(second));
-            assign sum = mode ? second : first;
+            wire [X+27:0] through;
+            two_rate_halves #(.X(X)) halves (
+                .mode(mode), .a_kind(a_kind), .b_kind(b_kind), .a(a), .b(b), .acc(acc),
+                .held(through), .next_held(through), .sum(sum));
         end
     endgenerate
 endmodule

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.cost.rtl.cells import Bits, Cell, MappedUnit, apply_function, map_unit
-from accelsim.cost.rtl.units import RtlUnit, mac_unit, two_rate_unit
+from accelsim.cost.rtl.units import RtlUnit, held_two_rate_unit, mac_unit, two_rate_unit
 from accelsim.errors import DataError, UnsupportedError
 from accelsim.formats import NumberFormat, get_format
 
@@ -35,6 +35,8 @@ Codes = NDArray[np.uint64]
 #: Reductions side by side, and products of each: 4,096 products, in chunks of 64.
 _CHUNKS, _CHUNK = 64, 64
 _LANE_BITS = 8
+#: Ports of a unit that is cut in two: what its register takes, and what it gives.
+_NEXT_HELD, _HELD = "next_held", "held"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,8 @@ class Mode:
     name : str
         For people.
     unit : RtlUnit
-        Without registers; ports `a`, `b`, `acc` and `sum`.
+        Without registers; ports `a`, `b`, `acc` and `sum`, and `held` and `next_held`
+        where a register of its element cuts it in two halves.
     a, b : str
         Formats of the operands.
     products : int
@@ -133,9 +136,11 @@ def element_modes() -> tuple[Mode, ...]:
         Mode("half", mac_unit("fp_mac", half, half, half), half, half),
         Mode("half, FP32 sum", mac_unit("fp_mac", half, half, "fp32"), half, half),
     ]
-    for fused in (False, True):
-        unit = two_rate_unit(fused=fused, registered=False)
-        label = f"two-rate{' fused' if fused else ''}"
+    for label, unit in (
+        ("two-rate", two_rate_unit(fused=False, registered=False)),
+        ("two-rate held", held_two_rate_unit(registered=False)),
+        ("two-rate fused", two_rate_unit(fused=True, registered=False)),
+    ):
         for (kind_a, a), (kind_b, b) in (
             ((0, e5m2), (0, e5m2)), ((1, e4m3), (1, e4m3)), ((1, e4m3), (0, e5m2)),
         ):  # fmt: skip
@@ -215,20 +220,37 @@ def _ripple(unit: MappedUnit, before: Mapping[int, Bits], after: Mapping[int, Bi
 
 
 def _stimulus(unit: MappedUnit, mode: Mode, rng: np.random.Generator) -> dict[str, Codes]:
-    """Return the codes at all ports, shape (sequence, cycle); the unit itself adds up."""
+    """Return the codes at all ports, shape (sequence, cycle); the unit itself adds up.
+
+    The second half of a unit that is cut in two sees what the first half of the same
+    cycle settles to: its register is clocked between the two.
+    """
     shape = (_CHUNKS, _CHUNK // mode.products)
     inputs = {
         "a": _operands(get_format(mode.a), shape, mode.products, rng),
         "b": _operands(get_format(mode.b), shape, mode.products, rng),
         **{port: np.full(shape, value, np.uint64) for port, value in mode.held},
     }
-    sums = np.zeros(shape, np.uint64)
-    for cycle in range(shape[1] - 1):
+    inputs["acc"] = np.zeros(shape, np.uint64)
+    if _HELD in unit.inputs:
+        inputs[_HELD] = np.zeros(shape, np.uint64)
+    for cycle in range(shape[1]):
         now = {port: codes[:, cycle] for port, codes in inputs.items()}
-        nets = settle(unit, {**now, "acc": sums[:, cycle]})
-        for bit, net in enumerate(unit.outputs["sum"]):
-            sums[:, cycle + 1] |= nets[net].astype(np.uint64) << np.uint64(bit)
-    return {**inputs, "acc": sums}
+        nets = settle(unit, now)
+        if _HELD in unit.inputs:
+            now[_HELD] = inputs[_HELD][:, cycle] = _codes(nets, unit.outputs[_NEXT_HELD])
+            nets = settle(unit, now)
+        if cycle + 1 < shape[1]:
+            inputs["acc"][:, cycle + 1] = _codes(nets, unit.outputs["sum"])
+    return inputs
+
+
+def _codes(nets: Mapping[int, Bits], ids: Sequence[int]) -> Codes:
+    """Return the codes that nets hold, lowest bit first."""
+    found = np.zeros(len(nets[0]), np.uint64)
+    for bit, net in enumerate(ids):
+        found |= nets[net].astype(np.uint64) << np.uint64(bit)
+    return found
 
 
 def _operands(

@@ -159,7 +159,7 @@ def mapping_script(library: Path, unit: RtlUnit) -> str:
     sources = " ".join(f'"{file}"' for file in verilog_files())
     parameters = " ".join(f"-chparam {name} {value}" for name, value in unit.parameters)
     return f"""\
-read_verilog {sources}
+read_verilog -defer {sources}
 hierarchy -check -top {unit.module} {parameters}
 synth -flatten -noshare
 dfflibmap -liberty "{library}"

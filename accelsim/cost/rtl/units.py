@@ -18,6 +18,8 @@ from accelsim.formats import FloatFormat, Specials, Subnormals, get_format
 _SPECIALS = {Specials.NONE: 0, Specials.IEEE: 1, Specials.NAN_ONLY: 2}
 #: Bits below the wider significand in an adder's frame: guard, round, sticky.
 _FRAME_BITS = 3
+#: Signed exponents of the two-rate element: (1, 6, 9) codes, and products of 8-bit floats.
+_TWO_RATE_EXPONENT_BITS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,19 @@ def two_rate_unit(*, fused: bool, registered: bool = True) -> RtlUnit:
     """Return the two-rate element: one (1, 6, 9) product a cycle, or two 8-bit ones."""
     module = "pe_two_rate_registered" if registered else "pe_two_rate"
     name = f"pe_two_rate_{'fused' if fused else 'sequential'}"
-    return RtlUnit(name, module, (("FUSED", int(fused)), ("X", 8)))
+    return RtlUnit(name, module, (("FUSED", int(fused)), ("X", _TWO_RATE_EXPONENT_BITS)))
+
+
+def held_two_rate_unit(*, registered: bool = True) -> RtlUnit:
+    """Return the sequential two-rate element with a register between its two additions.
+
+    Not `registered`, it is its gates alone: what the register takes is the output
+    `next_held`, and what it gives the input `held`.
+    """
+    width = ("X", _TWO_RATE_EXPONENT_BITS)
+    if not registered:
+        return RtlUnit("two_rate_halves", "two_rate_halves", (width,))
+    return RtlUnit("pe_two_rate_held", "pe_two_rate_registered", (("HELD", 1), width))
 
 
 @cache
@@ -139,6 +153,7 @@ def _catalog() -> dict[str, RtlUnit]:
         mac_unit("pe_mac", "fp32", "fp32", "fp32", rounded=True),
         RtlUnit("pe_int8_int32", "pe_int", (("N", 8), ("W", 32))),
         two_rate_unit(fused=False),
+        held_two_rate_unit(),
         two_rate_unit(fused=True),
         adder_unit(wide),
         adder_unit(half),

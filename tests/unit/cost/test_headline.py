@@ -62,8 +62,8 @@ def check(row: str, products: int, area: float, energy: float) -> None:
 
 
 def test_scratchpads_dominate_the_area_and_chunks_cost_little() -> None:
-    """72 to 74 % of the area; less than 5 % of energy and 1.0 % of area for chunks of 64."""
-    for name, printed in (("fp8_chunk64", 0.72), ("fp16", 0.74)):
+    """71 to 74 % of the area; less than 5 % of energy and 1.0 % of area for chunks of 64."""
+    for name, printed in (("fp8_chunk64", 0.71), ("fp16", 0.74)):
         area = chip_area(load_chip(name), TABLE)
         share = area.area_mm2[Component.SCRATCHPAD] / area.total_mm2
         assert share == pytest.approx(printed, abs=0.006)

@@ -12,7 +12,15 @@ from pathlib import Path
 import pytest
 
 from accelsim.arch import Chip, load_chip
-from accelsim.cost import ScalingMethod, chip_area, count_actions, evaluate, load_cost_table, scale
+from accelsim.cost import (
+    CostTable,
+    ScalingMethod,
+    chip_area,
+    count_actions,
+    evaluate,
+    load_cost_table,
+    scale,
+)
 from accelsim.cost.traffic import trace_traffic
 from accelsim.cost.units import shapes_of, unit_prices
 from tests.unit.cost.gemms import make_gemm, schedule, tensors_of
@@ -31,20 +39,22 @@ def manual_row(start: str) -> list[float]:
     raise AssertionError(f"the manual has no row {start!r}")
 
 
-def on_chip_pj_per_mac(chip: Chip, method: ScalingMethod, *, operand: str, rate: int) -> float:
+def on_chip_pj_per_mac(
+    chip: Chip, method: ScalingMethod, *, operand: str, rate: int, table: CostTable = TABLE
+) -> float:
     op = make_gemm(2048, 512, 2048, operand=operand, chunk_size=64)
     plan = schedule(op, chip)
     moved = trace_traffic(
         [op], tensors_of(op), outputs=["out"], chip=chip, schedules={op.name: plan}
     )
     cycles = round(op.macs / chip.peak_macs_per_cycle(rate) / UTILISATION)
-    table = TABLE.model_copy(update={"scaling": method})
+    table = table.model_copy(update={"scaling": method})
     counts = count_actions(plan, chip, moved[op.name])
     report = evaluate([counts], chip, table, cycles=[cycles])
     return (report.total_pj - report.ops[0]["dram"]) / op.macs
 
 
-@pytest.mark.parametrize(
+IBM_CHIPS = pytest.mark.parametrize(
     ("row", "base", "node", "cores", "operand", "rate"),
     [
         ("IBM 14 nm core, FP16", "fp16_fp16acc", 14.0, 1, "fp16_e6m9", 1),
@@ -52,6 +62,9 @@ def on_chip_pj_per_mac(chip: Chip, method: ScalingMethod, *, operand: str, rate:
         ("IBM 7 nm chip, FP16", "fp8_chunk64", 7.0, 4, "fp16_e6m9", 1),
     ],
 )
+
+
+@IBM_CHIPS
 def test_the_two_scalings_bracket_published_energies(row, base, node, cores, operand, rate) -> None:
     chip = load_chip(base).model_copy(update={"technology_nm": node, "cores": cores})
     published, high, low = manual_row(row)
@@ -59,6 +72,22 @@ def test_the_two_scalings_bracket_published_energies(row, base, node, cores, ope
     got = [on_chip_pj_per_mac(chip, method, operand=operand, rate=rate) for method in methods]
     assert got == pytest.approx([high, low], abs=0.006)
     assert got[1] < published < got[0] < 3.1 * published
+
+
+@IBM_CHIPS
+def test_without_glitches_the_default_scaling_is_near(
+    row, base, node, cores, operand, rate
+) -> None:
+    chip = load_chip(base).model_copy(update={"technology_nm": node, "cores": cores})
+    published, high, low = manual_row(f"no glitches: {row}")
+    got = [
+        on_chip_pj_per_mac(
+            chip, method, operand=operand, rate=rate, table=load_cost_table("synth45_zero_delay")
+        )
+        for method in (ScalingMethod.PUBLISHED_ENDPOINTS, ScalingMethod.STILLMAKER)
+    ]
+    assert got == pytest.approx([high, low], abs=0.006)
+    assert published < got[0] < 1.4 * published
 
 
 @pytest.mark.parametrize(

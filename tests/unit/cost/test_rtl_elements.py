@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
-from accelsim.cost.rtl import RtlUnit, mac_unit, two_rate_unit
+from accelsim.cost.rtl import RtlUnit, held_two_rate_unit, mac_unit, two_rate_unit
 from accelsim.cost.rtl.netlist import Clocked, Netlist, evaluate
 from accelsim.formats import FloatFormat
 from accelsim.numerics import accumulate
@@ -28,9 +30,33 @@ KINDS = (E5M2, E4M3)
 COUNT = 6000
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["sequential", "fused"])
-def element(request) -> tuple[bool, Netlist]:
-    return request.param, gates(two_rate_unit(fused=request.param, registered=False))
+#: Outputs of an element for codes at its ports.
+Element = Callable[[dict], np.ndarray]
+
+
+def at_once(*, fused: bool) -> Element:
+    netlist = gates(two_rate_unit(fused=fused, registered=False))
+    return lambda inputs: evaluate(netlist, inputs)["sum"]
+
+
+def in_halves() -> Element:
+    """Return the element that is cut between its additions: its register is clocked here."""
+    netlist = gates(held_two_rate_unit(registered=False))
+
+    def run_halves(inputs: dict) -> np.ndarray:
+        first = evaluate(netlist, {**inputs, "held": 0})
+        second = evaluate(netlist, {**inputs, "held": first["next_held"]})
+        assert np.array_equal(first["next_held"], second["next_held"])
+        return second["sum"]
+
+    return run_halves
+
+
+@pytest.fixture(scope="module", params=["sequential", "held", "fused"])
+def element(request) -> tuple[bool, Element]:
+    """Return whether pairs are fused, and the element."""
+    fused = request.param == "fused"
+    return fused, in_halves() if request.param == "held" else at_once(fused=fused)
 
 
 def draw(fmt: FloatFormat, rng: np.random.Generator, count: int) -> np.ndarray:
@@ -40,19 +66,20 @@ def draw(fmt: FloatFormat, rng: np.random.Generator, count: int) -> np.ndarray:
     return np.concatenate([some, rng.integers(0, 1 << fmt.bits, count - half).astype(np.uint64)])
 
 
-def run(netlist: Netlist, mode: int, kinds: tuple[int, int], a, b, acc) -> np.ndarray:
-    inputs = {"mode": mode, "a_kind": kinds[0], "b_kind": kinds[1], "a": a, "b": b, "acc": acc}
-    return evaluate(netlist, inputs)["sum"]
+def run(element: Element, mode: int, kinds: tuple[int, int], a, b, acc) -> np.ndarray:
+    return element(
+        {"mode": mode, "a_kind": kinds[0], "b_kind": kinds[1], "a": a, "b": b, "acc": acc}
+    )
 
 
 def test_16_bit_products_are_exact_and_rounded_once(element) -> None:
-    _, netlist = element
+    _, one = element
     rng = np.random.default_rng(0)
     a, b = draw(SUM, rng, COUNT), rng.permutation(draw(SUM, rng, COUNT))
     with np.errstate(all="ignore"):
         exact = values(a, SUM) * values(b, SUM)
     acc = np.where(rng.random(COUNT) < 0.5, near(-exact, SUM, rng), draw(SUM, rng, COUNT))
-    got = run(netlist, 0, (rng.integers(0, 2), 1), a, b, acc)
+    got = run(one, 0, (rng.integers(0, 2), 1), a, b, acc)
     assert np.array_equal(got, round_sum(values(acc, SUM), exact[:, None], SUM))
 
 
@@ -63,7 +90,7 @@ def test_pairs_of_8_bit_products(element, kinds) -> None:
     Sequential: lane 0 is the earlier k position, its sum is rounded before lane 1 is
     added. Fused: the exact sum of three is rounded once.
     """
-    fused, netlist = element
+    fused, one = element
     left, right = (KINDS[kind] for kind in kinds)
     rng = np.random.default_rng(10 + 2 * kinds[0] + kinds[1])
     a0, a1 = draw(left, rng, COUNT), rng.permutation(draw(left, rng, COUNT))
@@ -78,7 +105,7 @@ def test_pairs_of_8_bit_products(element, kinds) -> None:
         acc = np.where(
             rng.random(COUNT) < 0.5, near(-first - second, SUM, rng), draw(SUM, rng, COUNT)
         )
-    got = run(netlist, 1, kinds, a1 << np.uint64(8) | a0, b1 << np.uint64(8) | b0, acc)
+    got = run(one, 1, kinds, a1 << np.uint64(8) | a0, b1 << np.uint64(8) | b0, acc)
     start = values(acc, SUM)
     if fused:
         expected = round_sum(start, np.stack([first, second], -1), SUM)
@@ -86,6 +113,15 @@ def test_pairs_of_8_bit_products(element, kinds) -> None:
         halfway = values(round_sum(start, first[:, None], SUM), SUM)
         expected = round_sum(halfway, second[:, None], SUM)
     assert np.array_equal(got, expected)
+
+
+def test_a_single_product_leaves_what_is_held_alone() -> None:
+    """In mode 0 the second half has nothing to do, and its register nothing to switch."""
+    rng = np.random.default_rng(2)
+    a, b, acc = (draw(SUM, rng, COUNT) for _ in range(3))
+    inputs = {"mode": 0, "a_kind": 0, "b_kind": 0, "a": a, "b": b, "acc": acc, "held": 0}
+    held = evaluate(gates(held_two_rate_unit(registered=False)), inputs)["next_held"]
+    assert len(np.unique(held)) == 1
 
 
 def sequences(rng: np.random.Generator, count: int, k: int) -> tuple[np.ndarray, np.ndarray]:

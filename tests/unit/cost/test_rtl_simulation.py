@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from accelsim.cost.rtl import RtlUnit, get_unit, mac_unit, two_rate_unit, verilog_files
+from accelsim.cost.rtl import (
+    RtlUnit,
+    get_unit,
+    held_two_rate_unit,
+    mac_unit,
+    two_rate_unit,
+    verilog_files,
+)
 from accelsim.cost.rtl.netlist import evaluate
 from accelsim.cost.rtl.simulate import Port, simulate
 from accelsim.errors import DataError, ShapeError
@@ -51,6 +58,33 @@ def test_events_and_gates_agree(fused) -> None:
     by_events = simulate(unit, inputs, [RESULT])["sum"]
     by_gates = evaluate(gates(unit), {port.name: x for port, x in inputs.items()})["sum"]
     assert np.array_equal(by_events, by_gates)
+
+
+@needs_iverilog
+def test_a_register_on_the_falling_edge_takes_no_cycle() -> None:
+    """A pair entered at one rising edge is in the sum of the next, as without that register.
+
+    The bench changes its inputs between a falling and a rising edge, so that the first
+    half of a cycle, and with it the pair, sees the partial sum of one step before; a
+    single product sees that of the same step.
+    """
+    rng = np.random.default_rng(3)
+    acc = rng.choice(edge_codes(SUM), 600)
+    a, b = rng.integers(0, 1 << 16, (2, 600)).astype(np.uint64)
+    ports = {
+        Port("a_kind", 1): 0,
+        Port("b_kind", 1): 0,
+        Port("a", 16): a,
+        Port("b", 16): b,
+        ACC: acc,
+    }
+    for mode, seen in ((1, acc[:-1]), (0, acc[1:])):
+        inputs = {Port("mode", 1): mode, **ports}
+        got = simulate(held_two_rate_unit(), inputs, [RESULT], clock="clk")["sum"]
+        at_once = {port: x if np.ndim(x) == 0 else x[:-1] for port, x in inputs.items()}
+        at_once[ACC] = seen
+        unit = two_rate_unit(fused=False, registered=False)
+        assert np.array_equal(got[1:], simulate(unit, at_once, [RESULT])["sum"])
 
 
 @needs_iverilog

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from accelsim.cost.catalog import load_cost_table
 from accelsim.cost.memories import price_memory
+from accelsim.cost.scaling import scale
 from accelsim.cost.sram import load_sram_table, monotonic
 from accelsim.cost.units import unit_prices
 from accelsim.errors import ConfigError, DataError, UnsupportedError
@@ -98,6 +99,25 @@ def test_a_node_finer_than_the_table_is_scaled_and_says_so() -> None:
     assert got.area_mm2 < at_22.area_mm2
     assert got.read_pj_per_byte < at_22.read_pj / 64
     assert any("ends at 22 nm" in note for note in got.notes)
+
+
+def test_a_node_coarser_than_the_table_is_scaled_and_says_so() -> None:
+    """Stillmaker and Baas: from 65 to 45 nm an area of 0.66, so from 45 to 65 its inverse."""
+    got = price_memory(
+        TABLE, unit_prices(TABLE), capacity_bytes=64 * KIB, width_bytes=64, node_nm=65
+    )
+    at_45 = SRAM.cost(64 * KIB, 64, node_nm=45)
+    assert got.area_mm2 == pytest.approx(at_45.area_mm2 / 0.66)
+    assert got.leakage_mw == pytest.approx(at_45.leakage_mw / 0.66)
+    factor = scale(45, 65).energy
+    assert factor > 1
+    assert got.read_pj_per_byte == pytest.approx(at_45.read_pj / 64 * factor)
+    assert any("ends at 45 nm" in note and "to 65 nm" in note for note in got.notes)
+    with pytest.raises(UnsupportedError, match=r"^No published scaling reaches 90 nm"):
+        price_memory(TABLE, unit_prices(TABLE), capacity_bytes=64 * KIB, width_bytes=64, node_nm=90)
+
+
+def test_the_table_itself_ends_where_it_ends() -> None:
     with pytest.raises(UnsupportedError, match=r"covers 22 to 45 nm, not 65 nm"):
         SRAM.cost(64 * KIB, 64, node_nm=65)
 

@@ -125,11 +125,30 @@ def test_the_model_meets_every_energy_at_zero_delay_left_out_within_15_percent()
 
 
 def test_energies_with_glitches_scatter_as_the_docstring_says() -> None:
-    """10 % in the mean square, up to 29 %: single runs differ by glitches."""
+    """9 % in the mean square, up to 19 %: single runs differ by glitches."""
     residuals = energy_residuals(TABLE)
     assert len(residuals) == 26
-    assert max(abs(one.left_out) for one in residuals) < 0.29
-    assert root_mean_square([one.left_out for one in residuals]) < 0.105
+    assert max(abs(one.left_out) for one in residuals) < 0.195
+    assert root_mean_square([one.left_out for one in residuals]) < 0.095
+
+
+def test_a_table_without_glitches_charges_what_switches_once() -> None:
+    """The same areas and clock; e5m2 + (1,6,9) 0.924 instead of 2.473 pJ in the report."""
+    table = load_cost_table("synth45_zero_delay")
+    prices = unit_prices(table)
+    one, other = prices.pe(shapes_of("fp8_e5m2"), FP16), PRICES.pe(shapes_of("fp8_e5m2"), FP16)
+    assert (one.energy_pj, other.energy_pj) == (0.924, 2.473)
+    assert (one.area_um2, one.clock_pj, one.leakage_uw) == (
+        other.area_um2, other.clock_pj, other.leakage_uw,
+    )  # fmt: skip
+    mode = prices.mode_energy(shapes_of("fp8_e5m2"), FP16, kind="rates_1_2")
+    assert mode is not None
+    assert mode.multiply_pj + mode.add_pj == pytest.approx(1.434 * 0.924, abs=0.0006)
+    fitted = shapes_of("float_e5m3")
+    assert prices.pe(fitted, FP16).energy_basis is Basis.FITTED
+    assert 2 < PRICES.pe(fitted, FP16).energy_pj / prices.pe(fitted, FP16).energy_pj < 3.5
+    # Every element with an energy has one of each kind, so nothing is charged with glitches.
+    assert all(row.zero_delay_energy_pj for row in table.of_unit(UnitKind.PE) if row.energy_pj)
 
 
 def test_a_register_counts_exactly() -> None:
@@ -149,6 +168,7 @@ def test_glitches_grow_with_the_chain_and_stop_at_a_register() -> None:
         assert 2.4 < plain < 3.5
         assert 1.9 < cut < 2.45
     assert factor.per_sum_bit > 0
+    assert factor.per_ratio > 0
 
 
 def test_areas_are_sums_of_positive_blocks() -> None:
@@ -181,14 +201,18 @@ def without_rows_of_whole_elements() -> CostTable:
 
 
 def test_the_two_rate_element_is_its_own_synthesis_run() -> None:
-    """In osu018 108,129 against 30,664 for the e5m2 element, which has 946.96 um2 in 45 nm."""
+    """In osu018 108,369 against 30,622 for the e5m2 element, which has 946.96 um2 in 45 nm.
+
+    Flip-flops: two operands and a sum of 16 bits, and between its two additions a sum
+    of 16 bits and a product of 20: sign, three flags, 8 bits of exponent, 8 of significand.
+    """
     chip = load_chip("fp8_chunk64")
     pe = price_pe(chip.mac_array, chip.accumulator, PRICES)
-    assert pe.area_um2 == pytest.approx(946.96 * 108129 / 30664, abs=0.1)
+    assert pe.area_um2 == pytest.approx(946.96 * 108369 / 30622, abs=0.1)
     assert pe.basis is Basis.INTERPOLATED
     assert [count for count, _ in pe.parts] == [1]
     assert pe.operand_bits == 16
-    assert pe.register_bits == 48
+    assert pe.register_bits == 3 * 16 + 16 + 20
 
 
 def test_without_a_run_of_its_own_the_two_rate_element_is_the_sum_of_its_parts() -> None:
@@ -209,10 +233,10 @@ def test_without_a_run_of_its_own_the_two_rate_element_is_the_sum_of_its_parts()
 @pytest.mark.parametrize(
     ("a", "b", "energy"),
     [
-        ("fp8_e5m2", "fp8_e5m2", 1.671 * 2.473),
-        ("fp8_e4m3fn", "fp8_e4m3fn", 1.829 * 2.473),
-        ("fp8_e4m3fn", "fp8_e5m2", 1.752 * 2.473),
-        ("fp16_e6m9", "fp16_e6m9", 3.610 * 2.473),
+        ("fp8_e5m2", "fp8_e5m2", 1.434 * 2.473),
+        ("fp8_e4m3fn", "fp8_e4m3fn", 1.583 * 2.473),
+        ("fp8_e4m3fn", "fp8_e5m2", 1.511 * 2.473),
+        ("fp16_e6m9", "fp16_e6m9", 3.428 * 2.473),
     ],
 )
 def test_each_mode_of_the_two_rate_element_has_its_own_energy(a, b, energy) -> None:
@@ -231,9 +255,9 @@ def test_without_such_rows_a_mode_costs_what_a_lane_alone_does() -> None:
 
 
 def test_an_outer_adder_has_the_register_of_its_sum() -> None:
-    """In osu018 23,658 against 30,664 for the e5m2 element."""
+    """In osu018 26,894 against 30,622 for the e5m2 element."""
     outer = PRICES.outer_adder(shape_of("fp16_e6m9"))
-    assert outer.area_um2 == pytest.approx(946.96 * 23658 / 30664, abs=0.1)
+    assert outer.area_um2 == pytest.approx(946.96 * 26894 / 30622, abs=0.1)
     assert outer.register_bits == 16
     # FP32 has no such row: the adder, 1373.36 um2, and 32 flip-flops.
     assert PRICES.outer_adder(shape_of("fp32")).area_um2 == pytest.approx(1373.36 + 32 * 4.522)
