@@ -29,6 +29,7 @@ from accelsim.numerics.lifetimes import as_seen, operand_names, result_names
 from accelsim.numerics.op_telemetry import count_in_order
 from accelsim.numerics.reduction import Ordered, reduce_in_order
 from accelsim.numerics.references import as_float64, local_vector_op, reference_gemm, total_op
+from accelsim.numerics.rowwise_ops import stored_by_rows
 from accelsim.numerics.storage import ParameterMemory, load_input, load_parameter, store_tensor
 from accelsim.numerics.update_ops import compute_update
 from accelsim.numerics.vector_ops_arithmetic import Arithmetic
@@ -183,16 +184,20 @@ class Machine:
         fmt = self._trace.tensors[name].format
         if op.function in UPDATE_FUNCTIONS:
             return self._update(op, inputs, key)
-        result = compute_vector_op(op, inputs, Arithmetic(op.compute_format))
-        scale = store_scale(op, inputs, fmt)
-        if scale is not None:
-            result = np.asarray(result, dtype=np.float64) * scale
-            self._put_scale(op.outputs[1], scale)
-            self.factors[name] = scale
-        values = store_tensor(result, fmt, rounding=op.rounding, overflow=op.overflow, key=key)
+        result, scale = None, None
+        values = self._stored_by_rows(op, inputs, key)
+        if values is None:
+            arithmetic = Arithmetic(op.compute_format, self._options.threads)
+            result = compute_vector_op(op, inputs, arithmetic)
+            scale = store_scale(op, inputs, fmt)
+            if scale is not None:
+                result = np.asarray(result, dtype=np.float64) * scale
+                self._put_scale(op.outputs[1], scale)
+                self.factors[name] = scale
+            values = store_tensor(result, fmt, rounding=op.rounding, overflow=op.overflow, key=key)
         self.stored.update(zip(op.outputs, parts_of(op, values), strict=False))
         if not self._options.references:
-            return Record(op.name, self._events(values, result, fmt))
+            return Record(op.name, self._events(values, values if result is None else result, fmt))
         local = local_vector_op(op, inputs, fmt)[0]
         return Record(
             op.name,
@@ -200,6 +205,15 @@ class Machine:
             error_local=measure(values, local, fmt),
             error_total=self._total_error(op, values, 1.0 if scale is None else scale),
         )
+
+    def _stored_by_rows(
+        self, op: VectorOp, inputs: Sequence[Array], key: StreamKey
+    ) -> Array | None:
+        """Return what an op stores where nobody asks for the result before it was stored."""
+        options, info = self._options, self._trace.tensors[op.outputs[0]]
+        if options.counts and not options.references:
+            return None
+        return stored_by_rows(op, inputs, info, key=key, threads=options.threads)
 
     def _update(self, op: VectorOp, inputs: Sequence[Array], key: StreamKey) -> Record:
         """Execute an update, which is rounded once, straight to its stored format."""

@@ -125,6 +125,8 @@ def _of_all_values(fmt: PositFormat | TableFormat) -> OperandFacts:
 
 def largest_magnitude(x: NDArray[Any]) -> float:
     """Return the largest magnitude of float32 or float64 data; not finite if an element is not."""
+    if x.ndim > 1 and not x.flags.c_contiguous:
+        x = x.swapaxes(-1, -2)  # a transposed matrix lies in memory as it was
     if x.dtype == np.float32 and x.flags.c_contiguous:
         largest = _scan(x.reshape(-1).view(np.int32), _NARROW)[1]
         return float(np.array(largest, np.int32).view(np.float32))

@@ -84,6 +84,8 @@ class Arithmetic:
     ----------
     format : NumberFormat or None
         Format of every operand and result; None computes in float64 unrounded.
+    threads : int
+        What sums over many rows may use; never changes a bit.
 
     Raises
     ------
@@ -99,6 +101,7 @@ class Arithmetic:
     """
 
     format: NumberFormat | None
+    threads: int = 1
 
     def __post_init__(self) -> None:
         fmt = self.format

@@ -74,15 +74,21 @@ def parts_of(op: VectorOp, result: Array) -> tuple[Array, ...]:
     return tuple(result) if makes_parts(op) else (result,)
 
 
+def is_scaled(op: VectorOp) -> bool:
+    """Return whether an op finds a scale for the tensor that it stores."""
+    if op.function == "store_delayed":
+        return True
+    return op.function == "store" and dict(op.attributes).get("scaling") in _SCALED
+
+
 def store_scale(op: VectorOp, inputs: Sequence[Array], fmt: NumberFormat) -> float | None:
     """Return the scale of a ``store`` or ``store_delayed``; None without one."""
-    attributes = dict(op.attributes)
-    if op.function == "store_delayed":
-        remembered = inputs[1] if np.any(inputs[1] > 0) else inputs[0]
-    elif op.function != "store" or attributes.get("scaling") not in _SCALED:
+    if not is_scaled(op):
         return None
-    else:
-        remembered = inputs[0]
+    attributes = dict(op.attributes)
+    remembered = inputs[0]
+    if op.function == "store_delayed" and np.any(inputs[1] > 0):
+        remembered = inputs[1]
     scale_of = partial(
         amax_scale,
         max_finite=fmt.max_finite,
