@@ -25,6 +25,7 @@ _VARIANT_HELP = "One of your own, such as 'short=wang2018 recipe.accumulator.chu
 @click.option("--epochs", type=click.IntRange(1, 10_000), default=1, show_default=True)
 @click.option("--batch", type=click.IntRange(1, 1_000_000), default=64, show_default=True)
 @click.option("--lr", "learning_rate", type=float, default=0.02, show_default=True)
+@click.option("--optimizer", type=click.Choice(["sgd", "adam"]), default="sgd", show_default=True)
 @click.option("--momentum", type=float, default=0.9, show_default=True)
 @click.option("--weight-decay", type=float, default=0.0, show_default=True)
 @click.option("--schedule", type=click.Choice(["constant", "step", "cosine"]), default="constant",
@@ -64,6 +65,7 @@ def training(
     from accelsim.report.run_folder import prepare_folder
     from accelsim.report.training_study import study_table, write_study_folder
     from accelsim.training import Schedule, TrainingSettings
+    from accelsim.workload.optimizer import Optimizer
 
     names = [REFERENCE] if own else list(VARIANTS)
     if variants:
@@ -72,11 +74,13 @@ def training(
     if output is not None:
         # Checkpoints of other settings are refused one by one.
         prepare_folder(output, force=True)
+    settings["optimizer"] = Optimizer(settings["optimizer"])
+    settings["schedule"] = Schedule(settings["schedule"])
     with progress(quiet or as_json) as on_progress:
         study = study_training(
             workload,
             data=data,
-            settings=TrainingSettings(**settings | {"schedule": Schedule(settings["schedule"])}),
+            settings=TrainingSettings(**settings),
             variants=chosen,
             seeds=seeds,
             threads=threads,
