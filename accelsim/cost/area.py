@@ -17,7 +17,7 @@ from accelsim.arch.memory import Memory
 from accelsim.cost.actions import Component
 from accelsim.cost.coverage import describe_coverage, whole_chip_gaps, whole_chip_tables
 from accelsim.cost.memories import MemoryCost, price_memory
-from accelsim.cost.pe import PeCost, outer_shape, price_pe
+from accelsim.cost.pe import PeCost, inner_shapes, outer_shape, price_pe
 from accelsim.cost.scaling import Scaling, scale
 from accelsim.cost.shapes import FormatShape, merge, shape_of
 from accelsim.cost.table import CostTable
@@ -126,6 +126,10 @@ def _price_units(chip: Chip, table: CostTable) -> ChipUnits:
         table, prices, capacity_bytes=entries * word, width_bytes=word, node_nm=chip.technology_nm
     )
     scratchpad = _price_scratchpad(chip.scratchpad, table, prices, chip.technology_nm)
+    if _register_file_bits(chip, 0):
+        notes.append(
+            "Register files of the elements are priced as flip-flops that are read for free."
+        )
     if chip.scratchpad.capacity_kib is None:
         notes.append("scratchpad.capacity_kib is null: the scratchpad has no area and no energy.")
     return ChipUnits(
@@ -227,11 +231,12 @@ def link_length_mm(chip: Chip, area: ChipArea) -> float:
 
 
 def _array(chip: Chip, units: ChipUnits) -> tuple[float, UnitCost]:
-    """Return the elements of a core, each with its second stationary register if it has one."""
+    """Return the elements of a core, each with what registers it has beside its own three."""
     pe = units.pe
     extra = pe.operand_bits if chip.mac_array.preload_hidden else 0
     if _in_pe_outer(chip):
         extra += outer_shape(chip.accumulator).bits
+    extra += _register_file_bits(chip, pe.operand_bits)
     register = units.prices.register(extra) if extra else None
     return chip.mac_array.pe_count, UnitCost(
         label="processing element with its extra registers",
@@ -248,6 +253,15 @@ def _array(chip: Chip, units: ChipUnits) -> tuple[float, UnitCost]:
 def _in_pe_outer(chip: Chip) -> bool:
     """Whether chunk sums stay in the elements, as they do where outputs are stationary."""
     return chip.mac_array.dataflow == f"{Stationary.OUTPUT}_stationary"
+
+
+def _register_file_bits(chip: Chip, operand_bits: int) -> int:
+    """Return the bits of an element's register file: kernel rows stay there, or nothing does."""
+    if chip.mac_array.dataflow != f"{Stationary.ROW}_stationary":
+        return 0
+    words = chip.mac_array.register_file
+    sum_bits = merge(inner_shapes(chip.accumulator)).bits
+    return (words.weights + words.activations) * operand_bits + words.psums * sum_bits
 
 
 def _stop(chip: Chip, prices: UnitPrices) -> tuple[float, UnitCost]:

@@ -123,7 +123,7 @@ def nvdla() -> Section:
 
 def eyeriss() -> Section:
     """Compare AlexNet's convolutions, one by one, with Eyeriss's silicon."""
-    run = timed(_alexnet_convolutions(), "reference/eyeriss_v1", batch=4)
+    run = timed(alexnet_convolutions(), "reference/eyeriss_v1", batch=4)
     cycles = {op.name.split(".")[0]: op for op in run.timeline.ops if op.macs}
     rows = []
     for row in published("eyeriss_alexnet"):
@@ -322,7 +322,7 @@ def _recipe(name: str) -> Recipe:
     return get_recipe(name, _FIXED_SCALES if name == "int8" else ())
 
 
-def _alexnet_convolutions() -> Workload:
+def alexnet_convolutions() -> Workload:
     """Return the convolutions of AlexNet that Eyeriss ran, with the pooling between them."""
     layers: list[Mapping[str, Any]] = []
     for name, (before, after, _, kernel, stride, padding, groups) in _EYERISS_LAYERS.items():

@@ -106,3 +106,17 @@ def test_literature_tables_price_no_memories() -> None:
     with pytest.raises(UnsupportedError, match=r"^The cost table 'horowitz45'") as caught:
         chip_area(chip, load_cost_table("horowitz45"))
     assert "synth45" in str(caught.value)
+
+
+def test_kernel_rows_stay_in_register_files() -> None:
+    """(224 + 12) words of 16 bits and 24 sums of 32 bits in each of 12 x 14 elements."""
+    chip = load_chip("reference/eyeriss_v1").model_copy(update={"technology_nm": 45.0})
+    moving = chip.mac_array.model_copy(update={"dataflow": "weight_stationary"})
+    area = chip_area(chip, TABLE)
+    without = chip_area(chip.model_copy(update={"mac_array": moving}), TABLE)
+    bits = (224 + 12) * 16 + 24 * 32
+    assert area.area_mm2["mac_array"] - without.area_mm2["mac_array"] == pytest.approx(
+        12 * 14 * bits * FLIP_FLOP_UM2 * 1e-6
+    )
+    assert any("Register files" in note for note in area.notes)
+    assert not any("Register files" in note for note in without.notes)

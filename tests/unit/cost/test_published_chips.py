@@ -7,10 +7,12 @@ TPUv4i's own statements. The manual's columns are recomputed here.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
 
+from accelsim import api
 from accelsim.arch import Chip, load_chip
 from accelsim.cost import (
     CostTable,
@@ -23,6 +25,7 @@ from accelsim.cost import (
 )
 from accelsim.cost.traffic import trace_traffic
 from accelsim.cost.units import shapes_of, unit_prices
+from accelsim.report.validation import alexnet_convolutions
 from tests.unit.cost.gemms import make_gemm, schedule, tensors_of
 
 MANUAL = Path(__file__).parents[3] / "docs" / "cost.md"
@@ -40,9 +43,15 @@ def manual_row(start: str) -> list[float]:
 
 
 def on_chip_pj_per_mac(
-    chip: Chip, method: ScalingMethod, *, operand: str, rate: int, table: CostTable = TABLE
+    chip: Chip,
+    method: ScalingMethod,
+    *,
+    operand: str,
+    rate: int,
+    total: str = "fp16_e6m9",
+    table: CostTable = TABLE,
 ) -> float:
-    op = make_gemm(2048, 512, 2048, operand=operand, chunk_size=64)
+    op = make_gemm(2048, 512, 2048, operand=operand, total=total, chunk_size=64)
     plan = schedule(op, chip)
     moved = trace_traffic(
         [op], tensors_of(op), outputs=["out"], chip=chip, schedules={op.name: plan}
@@ -91,6 +100,23 @@ def test_without_glitches_the_default_scaling_is_near(
 
 
 @pytest.mark.parametrize(
+    ("row", "table"),
+    [("vendor's NVDLA", "synth45"), ("no glitches: vendor's NVDLA", "synth45_zero_delay")],
+)
+def test_energies_of_an_integer_engine_are_above_its_vendors_estimate(row, table) -> None:
+    """291 mW on average at 269 frames/s of ResNet-50, 4,089,184,256 products: NVDLA primer."""
+    published, *printed = manual_row(row)
+    assert published == pytest.approx(291e-3 / 269 / 4_089_184_256 * 1e12, abs=0.006)
+    chip, prices = load_chip("reference/nvdla_2048"), load_cost_table(table)
+    got = [
+        on_chip_pj_per_mac(chip, method, operand="int8", rate=1, total="int32", table=prices)
+        for method in (ScalingMethod.PUBLISHED_ENDPOINTS, ScalingMethod.STILLMAKER)
+    ]
+    assert got == pytest.approx(printed, abs=0.006)
+    assert min(got) > published
+
+
+@pytest.mark.parametrize(
     ("row", "operand", "total"),
     [("FP8 e4m3", "fp8_e4m3", "fp16_e6m9"), ("INT8", "int8", "int32")],
 )
@@ -127,3 +153,33 @@ def test_a_bf16_element_is_a_part_of_a_placed_one() -> None:
     got = unit_prices(TABLE).pe(shapes_of("bf16"), shapes_of("fp32")).area_um2 * scale(45, 7).area
     assert got == pytest.approx(printed, abs=0.6)
     assert got < published
+
+
+@pytest.mark.parametrize(
+    ("row", "table"), [("Eyeriss", "synth45"), ("no glitches: Eyeriss", "synth45_zero_delay")]
+)
+def test_eyeriss_on_the_convolutions_of_alexnet(row, table) -> None:
+    """278 mW, 115.3 ms, 2.66 G multiply-accumulates: Y.-H. Chen et al., JSSC 2017, Table V."""
+    published, *printed = manual_row(row)
+    assert published == pytest.approx(278e-3 * 115.3e-3 / 2.66e9 * 1e12, abs=0.006)
+    settings = (f"arch.cost_table={table}", "arch.technology_nm=45")
+    energy = eyeriss_energy(settings)
+    got = [energy * scale(45, 65, method=method).energy for method in (
+        ScalingMethod.PUBLISHED_ENDPOINTS, ScalingMethod.STILLMAKER,
+    )]  # fmt: skip
+    assert got == pytest.approx(printed, abs=0.006)
+    assert eyeriss_energy(settings[:1]) == pytest.approx(got[0])
+
+
+def eyeriss_energy(settings: tuple[str, ...]) -> float:
+    """Return the switching and clock energy per MAC on the chip, in pJ."""
+    run = api.run(
+        alexnet_convolutions(), arch="reference/eyeriss_v1", batch=4, mode="analytic",
+        numerics="off", overrides=settings,
+    )  # fmt: skip
+    beyond_45 = "arch.technology_nm=45" not in settings
+    for warning in ("Sources disagree on the energy", "The memory table ends at 45 nm"):
+        assert beyond_45 == any(one.startswith(warning) for one in run.warnings)
+    parts = run.totals.energy_by_component_pj
+    kept = [pj for name, pj in parts.items() if name not in ("dram", "leakage")]
+    return math.fsum(kept) / run.totals.macs
