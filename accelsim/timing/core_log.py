@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
 
 from accelsim.timing.arbiter import Service
 from accelsim.timing.mac_array import Cycles, PassRun
+from accelsim.timing.spans import Span, joined
 from accelsim.timing.timeline import (
     CHIP,
     Buffer,
@@ -15,7 +19,6 @@ from accelsim.timing.timeline import (
     Level,
     StallCause,
     Unit,
-    joined,
     thinned,
 )
 
@@ -58,6 +61,15 @@ def served(
     )
 
 
+class Repeat(NamedTuple):
+    """Portions from `at` on that go `times` more, each time `cycles` after the time before."""
+
+    at: int
+    portions: int
+    cycles: int
+    times: int
+
+
 @dataclass(slots=True)
 class CoreLog:
     """The account of one core for one op.
@@ -93,7 +105,7 @@ class CoreLog:
     work_end: int = 0
     gone: Arrival = Arrival(((0, StallCause.DRAM_WRITE),))
     stalls: dict[StallCause, int] = field(default_factory=dict)
-    intervals: dict[Unit, list[Interval]] = field(default_factory=dict)
+    intervals: dict[Unit, list[Span]] = field(default_factory=dict)
     levels: dict[Buffer, list[tuple[int, int]]] = field(default_factory=dict)
     places: dict[Unit | Buffer, list[int]] = field(default_factory=dict)
     marks: list[tuple[int, int, int, dict[StallCause, int]]] = field(default_factory=list)
@@ -144,8 +156,7 @@ class CoreLog:
 
     def busy(self, unit: Unit, start: int, end: int, size: int = 0, *, at: int = 0) -> None:
         """Note that a unit was busy in [start, end), with portion `at`."""
-        core = CHIP if unit is Unit.DRAM else self.core
-        self.intervals.setdefault(unit, []).append(Interval(unit, core, "", start, end, size))
+        self.intervals.setdefault(unit, []).append(Span(start, end, size))
         self.places.setdefault(unit, []).append(at)
 
     def level(self, buffer: Buffer, time: int, size: int, *, at: int = 0) -> None:
@@ -157,27 +168,29 @@ class CoreLog:
         """Note what the account holds after a portion."""
         self.marks.append((self.plain, self.vectors, self.passes, dict(self.stalls)))
 
-    def repeat(self, at: int, period: int, *, times: int, every: int) -> None:
-        """Put in `times` more of the `period` portions from `at` on, each `every` cycles later."""
-        if at >= len(self.marks):
-            return  # this core was done before
-        before, after = self.marks[at - 1], self.marks[at + period - 1]
-        self.plain += times * (after[0] - before[0])
-        self.vectors += times * (after[1] - before[1])
-        self.passes += times * (after[2] - before[2])
-        for cause, cycles in after[3].items():
-            self.stall(cause, times * (cycles - before[3].get(cause, 0)))
-        self.work_end += times * every
+    def repeat(self, turns: Sequence[Repeat]) -> None:
+        """Put in what repeats, in order: no two of them share a portion."""
+        mine = [one for one in turns if one.at < len(self.marks)]  # else it was done before
+        for one in mine:
+            before, after = self.marks[one.at - 1], self.marks[one.at + one.portions - 1]
+            self.plain += one.times * (after[0] - before[0])
+            self.vectors += one.times * (after[1] - before[1])
+            self.passes += one.times * (after[2] - before[2])
+            for cause, cycles in after[3].items():
+                self.stall(cause, one.times * (cycles - before[3].get(cause, 0)))
+        later = sum(one.times * one.cycles for one in mine)
+        self.work_end += later
         phases = self.gone.phases
-        self.gone = Arrival(
-            tuple((end + times * every if end else 0, cause) for end, cause in phases)
-        )
-        for unit, mine in self.intervals.items():
-            copies = _copies(self.places[unit], at, period, times)
-            self.intervals[unit] = [_later(mine[i], turn * every) for i, turn in copies]
+        self.gone = Arrival(tuple((end + later if end else 0, cause) for end, cause in phases))
+        for unit, entries in self.intervals.items():
+            copies = _copies(self.places[unit], mine)
+            self.intervals[unit] = [
+                Span(one.start + cycles, one.end + cycles, one.bytes)
+                for one, cycles in ((entries[i], cycles) for i, cycles in copies)
+            ]
         for buffer, steps in self.levels.items():
-            copies = _copies(self.places[buffer], at, period, times)
-            self.levels[buffer] = [(steps[i][0] + turn * every, steps[i][1]) for i, turn in copies]
+            copies = _copies(self.places[buffer], mine)
+            self.levels[buffer] = [(steps[i][0] + cycles, steps[i][1]) for i, cycles in copies]
 
     def timing(self, op_end: int) -> CoreTiming:
         """Return the split of an op that ends for all cores at `op_end`."""
@@ -200,32 +213,32 @@ class CoreLog:
             at = max(at, end)
 
 
-def _copies(places: Sequence[int], at: int, period: int, times: int) -> list[tuple[int, int]]:
-    """Return (entry, periods later) for the entries of portions of which a period is repeated."""
-    once = range(len(places))
-    before = [(i, 0) for i in once if places[i] < at]
-    inside = [i for i in once if at <= places[i] < at + period]
-    after = [(i, times) for i in once if places[i] >= at + period]
-    return before + [(i, turn) for turn in range(times + 1) for i in inside] + after
-
-
-def _later(one: Interval, cycles: int) -> Interval:
-    return Interval(one.unit, one.core, one.op, one.start + cycles, one.end + cycles, one.bytes)
+def _copies(places: Sequence[int], turns: Sequence[Repeat]) -> Iterator[tuple[int, int]]:
+    """Yield (entry, cycles later) for the entries of portions, with what repeats put in."""
+    borders = [border for one in turns for border in (one.at, one.at + one.portions)]
+    stretch = np.searchsorted(borders, places, side="right")
+    later = 0
+    for at in range(len(borders) + 1):
+        entries = np.flatnonzero(stretch == at).tolist()
+        inside = turns[at // 2] if at % 2 else None
+        for turn in range(inside.times + 1 if inside else 1):
+            cycles = later + (turn * inside.cycles if inside else 0)
+            yield from ((entry, cycles) for entry in entries)
+        later += inside.times * inside.cycles if inside else 0
 
 
 def busy_intervals(logs: Sequence[CoreLog]) -> tuple[Interval, ...]:
     """Return the busy intervals of every unit of all cores, bounded in number."""
     kept: list[Interval] = []
-    shared: list[Interval] = []
+    shared: list[Span] = []
     for log in logs:
         for unit in Unit:
             mine = log.intervals.get(unit, [])
             if unit is Unit.DRAM:
                 shared.extend(mine)
             else:
-                kept.extend(joined(mine))
-    shared.sort(key=lambda one: (one.start, one.end))
-    kept.extend(joined(shared))
+                kept.extend(Interval(unit, log.core, "", *one) for one in joined(mine))
+    kept.extend(Interval(Unit.DRAM, CHIP, "", *one) for one in joined(shared))
     return tuple(kept)
 
 

@@ -7,7 +7,8 @@ with the portions. So transfers and passes of one block overlap, in schedule ord
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
@@ -47,6 +48,12 @@ class CoreWork:
     portions: tuple[Portion, ...]
     array: ArrayModel | None
     early: Transfer = _NOTHING
+
+    def different(self) -> Iterator[tuple[Portion, int]]:
+        """Yield every object among the portions once, and how often it is there."""
+        objects = {id(portion): portion for portion in self.portions}
+        for name, times in Counter(map(id, self.portions)).items():
+            yield objects[name], times
 
 
 @dataclass(frozen=True, slots=True)

@@ -246,10 +246,11 @@ def _op_timing(
     end = max((log.end for log in logs), default=0)
     timings = tuple(log.timing(end) for log in logs) or (CoreTiming(0, 0, 0, {}, 0),)
     critical = next((i for i, log in enumerate(logs) if log.end == end), 0)
-    portions = [portion for one in work.values() for portion in one.portions]
-    reads = [portion.read for portion in portions] + [one.early for one in work.values()]
-    writes = [portion.write for portion in portions if portion.write]
-    given = sum(portion.exchange.link_bytes for portion in portions if portion.exchange)
+    moved = [(one, times) for mine in work.values() for one, times in mine.different()]
+    reads = [(one.read, times) for one, times in moved]
+    reads += [(mine.early, 1) for mine in work.values()]
+    writes = [(one.write, times) for one, times in moved if one.write]
+    given = sum(one.exchange.link_bytes * times for one, times in moved if one.exchange)
     return OpTiming(
         name=head.name,
         start=0,
@@ -258,9 +259,9 @@ def _op_timing(
         macs=head.macs,
         peak_macs_per_cycle=request.peak_macs_per_cycle(chip),
         passes=sum(log.passes for log in logs),
-        dram_read_bytes=sum(one.dram_bytes for one in reads),
-        dram_write_bytes=sum(one.dram_bytes for one in writes),
-        link_bytes=sum(one.link_bytes for one in (*reads, *writes)) + given,
+        dram_read_bytes=sum(one.dram_bytes * times for one, times in reads),
+        dram_write_bytes=sum(one.dram_bytes * times for one, times in writes),
+        link_bytes=sum(one.link_bytes * times for one, times in (*reads, *writes)) + given,
         relative_intervals=busy_intervals(logs),
         relative_levels=buffer_levels(logs),
         idle_read_bytes=idle_read_bytes(logs, chip, end) if chip.prefetch_weights else 0,

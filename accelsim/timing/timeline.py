@@ -9,7 +9,7 @@ from typing import Any
 
 #: Core number of what belongs to the whole chip.
 CHIP = -1
-#: Busy intervals kept for one unit and op; more are joined with their neighbours.
+#: Busy intervals and levels kept for one unit and op; more are joined with their neighbours.
 MAX_INTERVALS = 64
 
 
@@ -260,29 +260,6 @@ class Timeline:
         """Yield how full every buffer was, op by op."""
         for op in self.ops:
             yield from op.levels()
-
-
-def joined(intervals: Sequence[Interval], *, limit: int = MAX_INTERVALS) -> tuple[Interval, ...]:
-    """Return at most `limit` intervals of one unit, in order; bytes are added up.
-
-    Intervals that touch are always joined; while there are too many, every second
-    one is joined with its neighbour.
-    """
-    merged: list[Interval] = []
-    for one in intervals:
-        if merged and merged[-1].end >= one.start:
-            merged[-1] = _union(merged[-1], one)
-        elif one.end > one.start:
-            merged.append(one)
-    while len(merged) > limit:
-        pairs = [_union(*merged[i : i + 2]) for i in range(0, len(merged) - 1, 2)]
-        merged = pairs + (merged[-1:] if len(merged) % 2 else [])
-    return tuple(merged)
-
-
-def _union(one: Interval, two: Interval) -> Interval:
-    end = max(one.end, two.end)
-    return Interval(one.unit, one.core, one.op, one.start, end, one.bytes + two.bytes)
 
 
 def thinned(levels: Sequence[Level], *, limit: int = MAX_INTERVALS) -> tuple[Level, ...]:

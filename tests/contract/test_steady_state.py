@@ -16,7 +16,7 @@ from accelsim.timing.gemm_portions import gemm_work
 from accelsim.timing.portions import CoreWork
 from accelsim.timing.requests import Request
 from accelsim.timing.simulate import TimingOptions, run_request, run_work
-from accelsim.timing.steady_state import longest_stretch, run_by_periods
+from accelsim.timing.steady_state import run_by_periods, stretches
 from accelsim.workload.ops import Gemm
 from accelsim.workload.views import ConvolutionView
 
@@ -139,4 +139,4 @@ def test_a_whole_op_is_the_same_either_way() -> None:
 
 
 def test_no_stretch_is_seen_in_short_work() -> None:
-    assert longest_stretch(work_of(example_gemm(4, 4, 4, chunk_size=4), machine())) is None
+    assert stretches(work_of(example_gemm(4, 4, 4, chunk_size=4), machine())) == []

@@ -1,0 +1,52 @@
+"""When a unit was busy, and few intervals that say about the same as many."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from accelsim.timing.timeline import MAX_INTERVALS
+
+
+class Span(NamedTuple):
+    """Busy in [start, end) cycles, with so many bytes."""
+
+    start: int
+    end: int
+    bytes: int = 0
+
+
+def joined(spans: Sequence[Span], *, limit: int = MAX_INTERVALS) -> tuple[Span, ...]:
+    """Return at most `limit` spans of one unit, in order of time; bytes are added up.
+
+    Spans that touch are always joined; while there are too many, every second one is
+    joined with its neighbour. One without a length is left out where it touches none.
+
+    Examples
+    --------
+    >>> joined([Span(4, 6, 1), Span(0, 2, 1), Span(2, 3, 1)])
+    (Span(start=0, end=3, bytes=2), Span(start=4, end=6, bytes=1))
+    """
+    if not spans:
+        return ()
+    table = np.array(spans, dtype=np.int64)
+    start, end, size = table[np.lexsort((table[:, 1], table[:, 0]))].T
+    long = end > start
+    # The latest end of all before; nothing ends before cycle -1.
+    before = np.maximum.accumulate(np.concatenate(([-1], np.where(long, end, -1))))[:-1]
+    touches = before >= start
+    kept = long | touches
+    firsts = np.flatnonzero((long & ~touches)[kept])
+    if not len(firsts):
+        return ()
+    start, end, size = start[kept], end[kept], size[kept]
+    while True:
+        start = start[firsts]
+        end, size = np.maximum.reduceat(end, firsts), np.add.reduceat(size, firsts)
+        if len(start) <= limit:
+            break
+        firsts = np.arange(0, len(start), 2)
+    columns = (one.tolist() for one in (start, end, size))
+    return tuple(Span(*one) for one in zip(*columns, strict=True))
