@@ -204,10 +204,10 @@ def test_a_layer_without_backward_pass_says_so() -> None:
             "input": {"shape": (3,)},
             "layers": (
                 {"name": "fc", "kind": "linear", "in_features": 3, "out_features": 3},
-                {"name": "p", "kind": "softmax"},
+                {"name": "n", "kind": "local_response_norm", "size": 3},
                 {"name": "fc2", "kind": "linear", "in_features": 3, "out_features": 3},
             ),
         }
     )
-    with pytest.raises(UnsupportedError, match="softmax 'p' has no backward pass"):
+    with pytest.raises(UnsupportedError, match="local_response_norm 'n' has no backward pass"):
         lower(net, get_recipe("fp32"), phase="training")

@@ -117,7 +117,8 @@ def test_visits_by_hand(
         ("batch_norm", [MAP, (3,), (3,)], MAP, {}, True),
         ("batch_norm", [MAP, (3,), (1,)], MAP, {}, False),
         ("unscale", [MAP, (1,), (1,)], MAP, {}, True),
-        ("unscale", [MAP, (1,), (3,)], MAP, {}, False),
+        ("unscale", [MAP, (1,), (3,)], MAP, {}, True),  # a scale for each channel
+        ("unscale", [MAP, (1,), (2,)], MAP, {}, False),
         ("max_pool", [MAP], (2, 2, 2, 3), POOL, True),
         ("max_pool", [MAP], (2, 3, 3, 3), POOL, False),
         ("max_pool", [(2, 6)], (2, 2), POOL, False),
