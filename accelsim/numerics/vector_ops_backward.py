@@ -64,6 +64,41 @@ def max_pool_backward(error: Array, x: Array, window: Window, arithmetic: Arithm
     return total.result
 
 
+def largest_place(x: Array, window: Window) -> Array:
+    """Return for each window the place of its first largest element, of its first NaN if any.
+
+    Places count from 0 in (ky, kx) order; padding never wins. Shapes as in
+    `vector_ops_reductions.max_pool`; float32.
+
+    Examples
+    --------
+    >>> x = np.array([3.0, 5.0, 5.0, 1.0]).reshape(1, 1, 4, 1)
+    >>> largest_place(x, Window((1, 2), (1, 2))).reshape(-1)
+    array([1., 0.], dtype=float32)
+    """
+    views = list(window.views(x, -np.inf))
+    best, places = views[0].copy(), np.zeros(views[0].shape, np.float32)
+    for place, view in enumerate(views[1:], start=1):
+        wins = (view > best) | (np.isnan(view) & ~np.isnan(best))
+        places[wins] = place
+        np.copyto(best, view, where=wins)
+    return places
+
+
+def place_backward(
+    error: Array, places: Array, extents: tuple[int, int], window: Window, arithmetic: Arithmetic
+) -> Array:
+    """Send each window's error to the element at its place; sums as in `max_pool_backward`.
+
+    `extents` are those of the map that was pooled.
+    """
+    total = _Overlay((error.shape[0], *extents, error.shape[3]), window, arithmetic)
+    errors = arithmetic.cast(error)
+    for place in range(window.kernel[0] * window.kernel[1]):
+        total.add(place, np.where(places == place, errors, errors.dtype.type(0.0)))
+    return total.result
+
+
 def avg_pool_backward(
     error: Array,
     extents: tuple[int, int],

@@ -46,6 +46,15 @@ def _positive(inputs: Sequence[Array], _attrs: Attributes, _arithmetic: Arithmet
     return (inputs[0] > 0).astype(inputs[0].dtype)
 
 
+def _largest_place(inputs: Sequence[Array], attrs: Attributes, _arithmetic: Arithmetic) -> Array:
+    return backward.largest_place(inputs[0], attribute_window(attrs))
+
+
+def _place_backward(inputs: Sequence[Array], attrs: Attributes, arithmetic: Arithmetic) -> Array:
+    extents = attribute_pair(attrs["extents"])
+    return backward.place_backward(*inputs, extents, attribute_window(attrs), arithmetic)
+
+
 def _max_pool_backward(inputs: Sequence[Array], attrs: Attributes, arithmetic: Arithmetic) -> Array:
     return backward.max_pool_backward(inputs[0], inputs[1], attribute_window(attrs), arithmetic)
 
@@ -139,8 +148,10 @@ TRAINING: Mapping[str, Function] = MappingProxyType(
         "divide_by_count": _divide_by_count,
         "global_avg_pool_backward": _global_avg_pool_backward,
         "inverse_deviation": _inverse_deviation,
+        "largest_place": _largest_place,
         "max_pool_backward": _max_pool_backward,
         "normalized_sum": _plain(statistics.normalized_sum),
+        "place_backward": _place_backward,
         "positive": _positive,
         "relu_backward": _relu_backward,
         "remember_amax": _remember_amax,

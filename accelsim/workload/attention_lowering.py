@@ -16,13 +16,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from accelsim.errors import UnsupportedError
-from accelsim.formats import NumberFormat
 from accelsim.workload.backward_scope import BackwardScope
 from accelsim.workload.builder import StoredOperand
 from accelsim.workload.heads_view import HeadsView
 from accelsim.workload.ops import Phase, Role, TensorInfo
 from accelsim.workload.products import Products, Seen
-from accelsim.workload.saved_activations import saved, saved_operand
+from accelsim.workload.saved_activations import saved
 from accelsim.workload.scope import LayerScope
 from accelsim.workload.transposed_view import transposed
 from accelsim.workload.views import MatrixView
@@ -124,7 +123,7 @@ def lower_attention_backward(
     error = (make.operand(scope.error, operands.error), of_output)
     value_error = query_error = key_error = None
     if scope.needs[2]:
-        shares = _waiting(make, f"{name}:shares", operands.activation)
+        shares = make.waiting(f"{name}:shares", operands.activation)
         value_error = make.emit(
             f"{name}:value.error", (shares, transposed(scores)), error,
             heads.of_keys(batch, heads.value_features), storage,
@@ -132,14 +131,14 @@ def lower_attention_backward(
     if scope.needs[0] or scope.needs[1]:
         inner = _score_error(scope, make, heads, error, scale)
         if scope.needs[0]:
-            key = _waiting(make, scope.inputs[1], operands.activation)
+            key = make.waiting(scope.inputs[1], operands.activation)
             query_error = make.emit(
                 f"{name}:query.error", (inner, scores),
                 (key, heads.of_keys(batch, heads.features)),
                 heads.of_queries(batch, heads.features), storage,
             )  # fmt: skip
         if scope.needs[1]:
-            query = _waiting(make, scope.inputs[0], operands.activation)
+            query = make.waiting(scope.inputs[0], operands.activation)
             key_error = make.emit(
                 f"{name}:key.error", (inner, transposed(scores)),
                 (query, heads.of_queries(batch, heads.features)),
@@ -148,17 +147,12 @@ def lower_attention_backward(
     return (query_error, key_error, value_error, *(None for _ in scope.needs[3:]))
 
 
-def _waiting(make: Products, tensor: str, fmt: NumberFormat) -> StoredOperand:
-    """Return an operand of the forward pass as it waited for the backward pass."""
-    return saved_operand(make.builder, make.operand(tensor, fmt), layer=make.layer)
-
-
 def _score_error(
     scope: BackwardScope, make: Products, heads: Heads, error: Seen, scale: float
 ) -> StoredOperand:
     """Emit the errors of shares and scores; return the latter as a GEMM operand."""
     batch, name, recipe = scope.batch, scope.name, scope.recipe
-    value = _waiting(make, scope.inputs[2], scope.rule.operands.activation)
+    value = make.waiting(scope.inputs[2], scope.rule.operands.activation)
     values = replace(heads.of_keys(batch, heads.value_features), transposed=True)
     view = heads.of_scores(batch)
     shares_error = make.emit(f"{name}:shares.error", error, (value, values), view, None)

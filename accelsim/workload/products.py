@@ -14,6 +14,7 @@ from accelsim.workload.builder import (
 )
 from accelsim.workload.heads_view import HeadsView
 from accelsim.workload.ops import Gemm, Operand, Phase, Role, TensorInfo
+from accelsim.workload.saved_activations import saved_operand
 from accelsim.workload.views import MatrixView, View
 
 #: An operand and how it is seen.
@@ -46,6 +47,10 @@ class Products:
         return self.builder.store(
             tensor, fmt, scaled=self.rule.scaled, layer=self.layer, phase=self.phase
         )
+
+    def waiting(self, tensor: str, fmt: NumberFormat) -> StoredOperand:
+        """Return an operand of the forward pass as it waited for the backward pass."""
+        return saved_operand(self.builder, self.operand(tensor, fmt), layer=self.layer)
 
     def emit(self, name: str, a: Seen, b: Seen, out: View, target: NumberFormat | None) -> str:
         """Emit ``out = a x b``, stored in `target`; None leaves it as it is finished.

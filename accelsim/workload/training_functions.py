@@ -40,6 +40,11 @@ function                     inputs            result
                                                elements, in (ky, kx) order, or to every NaN; an
                                                element adds what it gets in (ky, kx) order, rounding
                                                each sum
+``largest_place``            x                 for each window the place of the first of its
+                                               largest elements, in (ky, kx) order from 0; of its
+                                               first NaN where it has one
+``place_backward``           error, places     as ``max_pool_backward``, to the element at the
+                                               place of each window
 ``avg_pool_backward``        error             share = round(error / count), one for every element
                                                of the window, added as in ``max_pool_backward``
 ``global_avg_pool_backward`` error             round(error / pixels) for every pixel
@@ -119,6 +124,7 @@ from accelsim.workload.vector_function import (
     logistic_passes,
     per_input,
     per_output,
+    per_window_tap,
     per_window_tap_of_input,
     softmax_passes,
 )
@@ -140,6 +146,9 @@ TRAINING_FUNCTIONS = (
     VectorFunction("positive", ("x",), ("y",), (), True, per_output),
     VectorFunction("relu_backward", ("error", "y"), ("y",), (), True, per_output),
     VectorFunction("max_pool_backward", ("error", "windows"), ("y",),
+                   ("extents", *_POOL), False, per_window_tap_of_input),
+    VectorFunction("largest_place", ("x",), ("y",), _POOL, False, per_window_tap),
+    VectorFunction("place_backward", ("error", "places"), ("y",),
                    ("extents", *_POOL), False, per_window_tap_of_input),
     VectorFunction("avg_pool_backward", ("error",), ("y",),
                    ("count_include_pad", "extents", "overhang", *_POOL), False,

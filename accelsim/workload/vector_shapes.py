@@ -149,9 +149,11 @@ _OUTPUT_SHAPES: Mapping[str, Callable[[Shape, Attributes], Shape | None]] = Mapp
         "global_avg_pool": _one_pixel,
         "global_avg_pool_backward": _from_one_pixel,
         "layer_norm_weight_gradient": _channels,
+        "largest_place": _windows,
         "max_pool": _windows,
         "max_pool_backward": _from_windows,
         "normalized_sum": _channels,
+        "place_backward": _from_windows,
         "remember_amax": _history,
         "squared_error": _one_element,
     }

@@ -37,7 +37,7 @@ class Activation(Layer):
 
     def lower_backward(self, scope: BackwardScope) -> tuple[str | None, ...]:
         """Emit one op: the error times the function's slope at the input."""
-        inputs = (scope.error, scope.inputs[0])
+        inputs = (scope.error, scope.saved_input)
         function = f"{self.kind}_backward"
         return (scope.input_error(function, inputs, attributes=self._attributes),)
 

@@ -18,6 +18,7 @@ import numpy as np
 from accelsim.errors import ShapeError
 from accelsim.workload.backward_scope import BackwardScope
 from accelsim.workload.layers.base import Float64Array, Layer, Shape
+from accelsim.workload.saved_activations import saved
 from accelsim.workload.scope import LayerScope
 from accelsim.workload.shape_functions import aligned_shape, broadcast_shape
 
@@ -113,16 +114,15 @@ class Multiply(Joint):
 
     def lower_backward(self, scope: BackwardScope) -> tuple[str | None, ...]:
         """Emit, for each input, the output's error times the other one."""
-        return tuple(
-            share_of_input(
-                scope,
-                index,
-                _full_error(scope, index, "multiply", (scope.error, scope.inputs[1 - index])),
-            )
-            if needed
-            else None
-            for index, needed in enumerate(scope.needs)
-        )
+        errors: list[str | None] = []
+        for index, needed in enumerate(scope.needs):
+            if not needed:
+                errors.append(None)
+                continue
+            other = saved(scope.builder, scope.inputs[1 - index])
+            made = _full_error(scope, index, "multiply", (scope.error, other))
+            errors.append(share_of_input(scope, index, made))
+        return tuple(errors)
 
 
 class Divide(Joint):

@@ -70,12 +70,12 @@ class MatMul(Layer):
         storage = scope.recipe.storage_format
         found: list[str | None] = [None, None]
         if scope.needs[0]:
-            b = make.operand(names[1], operands.activation)
+            b = make.waiting(names[1], operands.activation)
             made = make.emit(self._error_name(scope, extents, 0), error,
                              (b, transposed(view_b)), view_a, storage)  # fmt: skip
             found[0] = share_of_input(scope, 0, made)
         if scope.needs[1]:
-            a = make.operand(names[0], operands.activation)
+            a = make.waiting(names[0], operands.activation)
             left: Seen = (a, transposed(view_a))
             right = error
             if self.transpose_b:  # its error is stored (n, k), as it is itself

@@ -12,6 +12,7 @@ from accelsim.errors import ShapeError
 from accelsim.workload.backward_scope import BackwardScope
 from accelsim.workload.builder import Attributes
 from accelsim.workload.layers.base import Float64Array, Layer, Shape
+from accelsim.workload.saved_activations import saved
 from accelsim.workload.scope import LayerScope
 
 
@@ -83,7 +84,7 @@ class Softmax(Layer):
         return (
             scope.input_error(
                 "softmax_backward",
-                (scope.error, scope.output),
+                (scope.error, saved(scope.builder, scope.output)),
                 compute_format=scope.recipe.softmax.compute,
                 attributes=(("scale", 1.0),),
             ),

@@ -23,6 +23,7 @@ from accelsim.workload.layers.windows import (
     map_shape,
     window_count,
 )
+from accelsim.workload.saved_activations import saved_places
 from accelsim.workload.scope import LayerScope
 
 
@@ -102,11 +103,8 @@ class MaxPool2d(Pool2d):
         )
 
     def lower_backward(self, scope: BackwardScope) -> tuple[str | None, ...]:
-        """Emit one ``max_pool_backward``."""
-        shape = scope.input_shapes[0]
-        attributes = (*self._attributes(shape), ("extents", shape[:2]))
-        inputs = (scope.error, scope.inputs[0])
-        return (scope.input_error("max_pool_backward", inputs, attributes=attributes),)
+        """Emit one ``max_pool_backward``, or ``place_backward`` where places are kept."""
+        return (_max_pool_error(scope, self._attributes(scope.input_shapes[0])),)
 
     def reference(
         self, inputs: Sequence[Float64Array], parameters: Mapping[str, Float64Array]
@@ -126,6 +124,16 @@ class MaxPool2d(Pool2d):
             ("padding_end", tuple(end + more for end, more in ends)),
             ("stride", self.stride),
         )
+
+
+def _max_pool_error(scope: BackwardScope, window: Attributes) -> str:
+    """Emit the op that sends each error of a window to its largest element; return the result."""
+    places = saved_places(scope.builder, scope.inputs[0], scope.output, window)
+    function, seen = "max_pool_backward", scope.inputs[0]
+    if places is not None:
+        function, seen = "place_backward", places
+    attributes = (*window, ("extents", scope.input_shapes[0][:2]))
+    return scope.input_error(function, (scope.error, seen), attributes=attributes)
 
 
 class AvgPool2d(Pool2d):
@@ -212,11 +220,8 @@ class GlobalMaxPool(Layer):
         return scope.vector("max_pool", scope.inputs, attributes=attributes)
 
     def lower_backward(self, scope: BackwardScope) -> tuple[str | None, ...]:
-        """Emit one ``max_pool_backward``."""
-        shape = scope.input_shapes[0]
-        attributes = (*self._attributes(shape), ("extents", shape[:2]))
-        inputs = (scope.error, scope.inputs[0])
-        return (scope.input_error("max_pool_backward", inputs, attributes=attributes),)
+        """Emit one ``max_pool_backward``, or ``place_backward`` where places are kept."""
+        return (_max_pool_error(scope, self._attributes(scope.input_shapes[0])),)
 
     def reference(
         self, inputs: Sequence[Float64Array], parameters: Mapping[str, Float64Array]
