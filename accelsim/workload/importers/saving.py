@@ -1,4 +1,4 @@
-"""An imported network as files of accelsim's own: YAML, and the weights beside it."""
+"""A network as files: accelsim's own YAML and the weights beside it, or a topology."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from accelsim.config import dump_yaml
 from accelsim.errors import OutputError
 from accelsim.files import atomic_write
 from accelsim.workload.importers.imported import ImportedNetwork
+from accelsim.workload.importers.scalesim_export import Topology, topology_text
 
 _SUFFIXES = (".yaml", ".yml")
 
@@ -20,14 +21,15 @@ def prepare_files(path: Path, *, force: bool) -> None:
     Raises
     ------
     OutputError
-        If the name does not end in ``.yaml``, the folder is missing, or a file is
-        there and `force` is not given.
+        If the name does not end in ``.yaml`` or ``.csv``, the folder is missing, or a
+        file is there and `force` is not given.
     """
-    if path.suffix.lower() not in _SUFFIXES:
-        raise OutputError(f"{path} is no name for a network; it must end in .yaml.")
+    is_topology = path.suffix.lower() == ".csv"
+    if not is_topology and path.suffix.lower() not in _SUFFIXES:
+        raise OutputError(f"{path} is no name for a network; it must end in .yaml or .csv.")
     if not path.parent.is_dir():
         raise OutputError(f"There is no folder {path.parent}. Make it, or name another one.")
-    for file in (path, weights_path(path)):
+    for file in (path,) if is_topology else (path, weights_path(path)):
         if file.exists() and not (force and file.is_file()):
             raise OutputError(f"{file} exists. Use --force to overwrite it, or another name.")
 
@@ -73,3 +75,31 @@ def save_network(network: ImportedNetwork, path: Path) -> tuple[Path, ...]:
     document = network.workload.model_dump(mode="json", exclude_defaults=True)
     atomic_write(path, dump_yaml(document))
     return (path, *written)
+
+
+def save_topology(network: ImportedNetwork, path: Path, kind: str) -> tuple[Path, ...]:
+    """Write the products of a network as a SCALE-Sim topology.
+
+    Parameters
+    ----------
+    network : ImportedNetwork
+        What to write.
+    path : Path
+        Of the CSV file.
+    kind : str
+        ``conv`` or ``gemm``: what the rows are.
+
+    Returns
+    -------
+    tuple of Path
+        What was written.
+
+    Raises
+    ------
+    DataError
+        If there are no products, or far too many.
+    OutputError
+        If the file cannot be written.
+    """
+    atomic_write(path, topology_text(network.workload, Topology(kind)))
+    return (path,)

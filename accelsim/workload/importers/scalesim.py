@@ -20,10 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from accelsim.errors import ConfigError, Problem
-from accelsim.workload.graph import INPUT
 from accelsim.workload.importers.names import unique_name
-from accelsim.workload.input_spec import InputSpec
-from accelsim.workload.layers import Constant, Conv2d, Layer, Linear, Shape
+from accelsim.workload.importers.unconnected import Loose, unconnected
+from accelsim.workload.layers import Conv2d, Linear
 from accelsim.workload.network import Workload
 
 MAX_TOPOLOGY_BYTES = 16 * 2**20
@@ -75,23 +74,12 @@ def load_topology(path: str | Path) -> Workload:
     rows_read = [_numbers(row, columns, file, problems) for row in body]
     if problems:
         raise ConfigError(problems)
-    layers: list[Layer] = []
-    shapes: list[Shape] = []
-    for name, numbers in zip(names, rows_read, strict=True):
-        reads = f"{name}.input" if shapes else INPUT
-        make = _gemm if columns is _GEMM_COLUMNS else _convolution
-        shape, layer = make(name, reads, numbers)
-        if shapes:
-            layers.append(Constant(name=reads, shape=shape))
-        layers.append(layer)
-        shapes.append(shape)
-    return Workload(
+    make = _gemm if columns is _GEMM_COLUMNS else _convolution
+    return unconnected(
+        {name: make(name, numbers) for name, numbers in zip(names, rows_read, strict=True)},
         name=file.stem,
         description=f"The {len(body)} unconnected layers of a SCALE-Sim topology.",
         source=f"SCALE-Sim topology file {file.name}",
-        input=InputSpec(shape=shapes[0]),
-        layers=tuple(layers),
-        outputs=tuple(names),
     )
 
 
@@ -159,20 +147,18 @@ def _numbers(
     return tuple(values)
 
 
-def _gemm(name: str, reads: str, numbers: tuple[int, ...]) -> tuple[Shape, Layer]:
-    """Return the shape of a GEMM's left operand, and its layer."""
+def _gemm(name: str, numbers: tuple[int, ...]) -> Loose:
+    """Return the layer of a GEMM."""
     m, n, k = numbers
-    layer = Linear(name=name, inputs=(reads,), in_features=k, out_features=n, bias=False)
-    return (m, k), layer
+    return Loose(Linear(name=name, in_features=k, out_features=n, bias=False), ((m, k),))
 
 
-def _convolution(name: str, reads: str, numbers: tuple[int, ...]) -> tuple[Shape, Layer]:
-    """Return the shape of a convolution's input, and its layer."""
+def _convolution(name: str, numbers: tuple[int, ...]) -> Loose:
+    """Return the layer of a convolution."""
     height, width, kernel_y, kernel_x, channels, filters, *strides = numbers
     stride = (strides[0], strides[-1])
     layer = Conv2d(
         name=name,
-        inputs=(reads,),
         in_channels=channels,
         out_channels=filters,
         kernel=(kernel_y, kernel_x),
@@ -183,7 +169,7 @@ def _convolution(name: str, reads: str, numbers: tuple[int, ...]) -> tuple[Shape
         _whole_windows(height, kernel_y, stride[0]),
         _whole_windows(width, kernel_x, stride[1]),
     )
-    return (*padded, channels), layer
+    return Loose(layer, ((*padded, channels),))
 
 
 def _whole_windows(extent: int, kernel: int, stride: int) -> int:
