@@ -10,7 +10,7 @@ import numpy as np
 
 from accelsim.timing.arbiter import Service
 from accelsim.timing.mac_array import Cycles, PassRun
-from accelsim.timing.spans import Span, joined
+from accelsim.timing.spans import Span, joined, levels_of
 from accelsim.timing.timeline import (
     CHIP,
     Buffer,
@@ -19,7 +19,6 @@ from accelsim.timing.timeline import (
     Level,
     StallCause,
     Unit,
-    thinned,
 )
 
 
@@ -207,6 +206,8 @@ class CoreLog:
 
     def _blame(self, arrival: Arrival, late: int) -> None:
         """Split the last `late` cycles before an arrival by its phases."""
+        if late == 0:
+            return
         at = arrival.time - late
         for end, cause in arrival.phases:
             self.stall(cause, max(0, end - at))
@@ -244,13 +245,9 @@ def busy_intervals(logs: Sequence[CoreLog]) -> tuple[Interval, ...]:
 
 def buffer_levels(logs: Sequence[CoreLog]) -> tuple[Level, ...]:
     """Return how full the buffers of all cores were, bounded in number."""
-    found: list[Level] = []
-    for log in logs:
-        for buffer in Buffer:
-            held = 0
-            steps: dict[int, int] = {}
-            for time, size in sorted(log.levels.get(buffer, [])):
-                held += size
-                steps[time] = held
-            found.extend(thinned([Level(buffer, log.core, *step) for step in steps.items()]))
-    return tuple(found)
+    return tuple(
+        Level(buffer, log.core, *step)
+        for log in logs
+        for buffer in Buffer
+        for step in levels_of(log.levels.get(buffer, []))
+    )

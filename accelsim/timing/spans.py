@@ -1,4 +1,4 @@
-"""When a unit was busy, and few intervals that say about the same as many."""
+"""When a unit was busy and how full a buffer, and few entries that say about the same as many."""
 
 from __future__ import annotations
 
@@ -50,3 +50,29 @@ def joined(spans: Sequence[Span], *, limit: int = MAX_INTERVALS) -> tuple[Span, 
         firsts = np.arange(0, len(start), 2)
     columns = (one.tolist() for one in (start, end, size))
     return tuple(Span(*one) for one in zip(*columns, strict=True))
+
+
+def levels_of(
+    steps: Sequence[tuple[int, int]], *, limit: int = MAX_INTERVALS
+) -> tuple[tuple[int, int], ...]:
+    """Return (cycle, bytes held) from what comes in a cycle, or goes; about `limit` at most.
+
+    While there are too many, of two neighbours the fuller one stays, so that peaks do;
+    the last one is kept.
+
+    Examples
+    --------
+    >>> levels_of([(0, 100), (7, -100), (7, 30), (5, 50)])
+    ((0, 100), (5, 150), (7, 80))
+    """
+    if not steps:
+        return ()
+    table = np.array(steps, dtype=np.int64)
+    cycle, size = table[np.lexsort((table[:, 1], table[:, 0]))].T
+    held = np.cumsum(size)
+    kept = np.flatnonzero(np.append(cycle[1:] != cycle[:-1], True))
+    while len(kept) > limit:
+        one, two = kept[: len(kept) // 2 * 2 : 2], kept[1::2]
+        fuller = np.where(held[two] > held[one], two, one)
+        kept = fuller if fuller[-1] == kept[-1] else np.append(fuller, kept[-1])
+    return tuple(zip(cycle[kept].tolist(), held[kept].tolist(), strict=True))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -260,16 +260,3 @@ class Timeline:
         """Yield how full every buffer was, op by op."""
         for op in self.ops:
             yield from op.levels()
-
-
-def thinned(levels: Sequence[Level], *, limit: int = MAX_INTERVALS) -> tuple[Level, ...]:
-    """Return at most about `limit` levels of one buffer, in order; the last one is kept.
-
-    While there are too many, of two neighbours the fuller one stays, so that peaks do.
-    """
-    kept = list(levels)
-    while len(kept) > limit:
-        pairs = [kept[at : at + 2] for at in range(0, len(kept) - 1, 2)]
-        fuller = (max(pair, key=lambda one: one.bytes) for pair in pairs)
-        kept = list(dict.fromkeys((*fuller, kept[-1])))
-    return tuple(kept)

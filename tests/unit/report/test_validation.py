@@ -45,7 +45,7 @@ def test_perceptrons_wait_for_weights_and_board_networks_do_not() -> None:
 
 def test_closed_forms_stay_near_the_events() -> None:
     section = validation.analytic_error(networks=("resnet18",))
-    assert all(abs(error) < 4 for error in errors(section))
+    assert all(abs(error) < 4 for column in (4, 7) for error in errors(section, column))
 
 
 @pytest.mark.parametrize("table", validation.TABLES)
