@@ -12,6 +12,7 @@ from accelsim.errors import MappingError, UnsupportedError
 from accelsim.explore.jobs import load_named
 from accelsim.explore.parameters import split_overrides
 from accelsim.explore.pricing import price_trace
+from accelsim.explore.tailored_chip import serving_chip as tailored_to
 from accelsim.numerics.lifetimes import last_uses, operand_names, result_names
 from accelsim.precision import Recipe, get_recipe
 from accelsim.schedule import make_schedules
@@ -64,8 +65,9 @@ def train(
         Precision recipe; the chip's default where None.
     arch : Chip, str or Path, optional
         The chip whose schedules order the additions. Where None, the chip that has the
-        recipe as its default, else the FP8 chip; if that cannot serve the recipe,
-        additions are in plain k order and the training has no price of its own.
+        recipe as its default, else the FP8 chip, with the multipliers and adders that
+        the recipe asks for where it lacks them; if no such chip can be built, additions
+        are in plain k order and the training has no price of its own.
     settings : TrainingSettings, optional
         Optimizer, learning rate, length, batch and seed.
     overrides : sequence of str
@@ -118,7 +120,8 @@ def train(
 def serving_chip(workload: Workload, recipe: Recipe, settings: TrainingSettings) -> Chip | None:
     """Return the chip that trains with a recipe, or None if no chip that it may be can.
 
-    The first chip whose default the recipe is comes before the FP8 chip.
+    The first chip whose default the recipe is comes before the FP8 chip, and that before
+    the FP8 chip with other arithmetic.
     """
     names = [name for name in list_chips() if load_chip(name).default_recipe == recipe.name]
     trace = _step_trace(workload, recipe, settings)
@@ -129,7 +132,10 @@ def serving_chip(workload: Workload, recipe: Recipe, settings: TrainingSettings)
         except (MappingError, UnsupportedError):
             continue
         return chip
-    return None
+    try:
+        return tailored_to(load_chip(DEFAULT_ARCH), trace)[0]
+    except (MappingError, UnsupportedError):
+        return None
 
 
 def training_prices(task: Task) -> tuple[TrainingPrice, ...]:

@@ -68,6 +68,20 @@ def test_adam_learns_too() -> None:
     assert runs[-1].tensors["loss"][0] < 0.95 * runs[0].tensors["loss"][0]
 
 
+def test_a_second_moment_that_vanishes_in_16_bits_is_kept_by_a_format_of_its_own() -> None:
+    # The first step of Adam is (1 - b1) g / (1 - b1) over the root of (1 - b2) g^2 / (1 - b2),
+    # so 1 or -1, whatever g is. In (1,6,9), whose smallest number is 2^-39, 0.001 g^2 becomes 0
+    # below g of about 3e-5, and the step g / 1e-8.
+    largest = {}
+    for changes in ((), (("update.second_moment", "fp32"),)):
+        trace, _ = training("wang2018", *changes, optimizer="adam")
+        (run,) = steps(trace, 1, loss_scale=1000, keep=["conv1.weight.step"])
+        largest[changes] = np.max(np.abs(run.tensors["conv1.weight.step"]))
+    plain, kept = largest.values()
+    assert plain > 100
+    assert kept == pytest.approx(1, abs=2**-6)  # a few roundings to ten significant bits
+
+
 def test_formats_by_role_under_wang2018() -> None:
     # Figure 2 of the paper; the last layer's GEMMs in (1,6,9).
     trace, _ = training("wang2018")
