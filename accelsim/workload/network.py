@@ -224,7 +224,7 @@ def load_workload(name: str | Path, overrides: Sequence[tuple[str, str]] = ()) -
     ----------
     name : str or Path
         A name such as ``resnet50``, or a path; ``.onnx`` is a model whose shapes are all
-        known, ``.csv`` a topology of SCALE-Sim.
+        known, ``.csv`` a topology of SCALE-Sim, and ``.yaml`` may be Timeloop's or ZigZag's.
     overrides : sequence of (key, text)
         Values to put in last, such as ``("fold_batch_norm", "true")``.
 

@@ -27,7 +27,7 @@ from types import MappingProxyType
 from pydantic import ValidationError
 
 from accelsim.workload.importers.unconnected import Loose
-from accelsim.workload.layers import Conv2d, Linear, MatMul, Shape
+from accelsim.workload.layers import Constant, Conv2d, Linear, MatMul, Shape
 
 #: An axis: the step of every loop in it.
 Axis = Mapping[str, int]
@@ -117,11 +117,16 @@ def product_layer(name: str, loops: LoopProduct) -> Product:
     inside = {loop for axis in windows for loop in axis}
     uses = _uses(loops, activation, weight, inside)
     try:
-        if not windows:
-            return _matrix_product(name, uses)
-        return _convolution(name, loops, windows, uses)
+        if windows:
+            product = _convolution(name, loops, windows, uses)
+        else:
+            product = _matrix_product(name, uses)
+        for shape in product.loose.shapes:
+            Constant(name=name, shape=shape)  # extents that are too large are refused here
     except ValidationError as error:
-        raise InexpressibleError(str(error.errors(include_url=False)[0]["msg"])) from error
+        place = error.errors(include_url=False)[0]
+        raise InexpressibleError(f"{place['loc'][0]}: {place['msg']}") from error
+    return product
 
 
 def one_batch(products: Mapping[str, Product]) -> tuple[dict[str, Loose], int]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from accelsim.workload.graph import INPUT
+from accelsim.workload.importers.names import MAX_NAME
 from accelsim.workload.input_spec import InputSpec
 from accelsim.workload.layers import Constant, Layer, Shape
 from accelsim.workload.network import Workload
@@ -55,7 +56,7 @@ def unconnected(
         placed.append(loose.layer.model_copy(update={"name": layer_name, "inputs": tuple(reads)}))
     first = next(iter(layers.values()))
     return Workload(
-        name=name,
+        name=name[:MAX_NAME],
         description=description,
         source=source,
         input=InputSpec(shape=first.shapes[0]),

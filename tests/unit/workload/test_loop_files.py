@@ -124,6 +124,7 @@ problem:
     [
         ("P: 12", "P: 0", 23, "The extent of P is 0; it must be a positive whole number"),
         ("P: 12", "P: 2*6", 23, "The extent of P is '2*6'; it must be a positive"),
+        ("P: 12", "P: 2147483647", 4, "No layer computes this: shape: "),
         ("P: 12, ", "", 23, "The instance has no extent of the dimension P"),
         ("[R, Wdilation], [P", "[R, Wdil], [P", 18, "Wdil is neither a dimension nor"),
         ("[R, Wdilation], [P", "[R, S], [P", 18, "A term of an axis has one dimension"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 import accelsim
 from accelsim.errors import ConfigError, MissingExtraError
 from accelsim.workload.importers.imported import ImportedNetwork
+from accelsim.workload.importers.saving import save_network
 from tests.onnx_models import Array, channels_last, computed, relative_error
 
 torch = pytest.importorskip("torch")
@@ -260,6 +262,32 @@ def test_a_module_is_left_as_it_was_and_weights_are_copies() -> None:
     assert module[1].training
     assert np.array_equal(network.arrays["_0.weight"], before)
     assert before.any()
+
+
+def test_a_module_becomes_files_that_run_by_themselves(tmp_path: Path) -> None:
+    class Scorer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = nn.Embedding(9, 8)
+            self.head = nn.Linear(8, 9, bias=False)
+            self.head.weight = self.table.weight
+
+        def forward(self, words: Any, scale: Any) -> Any:
+            return self.head(self.table(words) * scale)
+
+    module = Scorer().eval()
+    example = {"scale": numbers(1, 8), "words": torch.tensor([[1, 5, 8, 1]])}
+    network = accelsim.from_torch(module, example, name="scorer", strict=True)
+    written = save_network(network, tmp_path / "scorer.yaml")
+    assert network.workload.parameter_count == 72  # once
+    result = accelsim.run(
+        tmp_path / "scorer.yaml", arch="fp32", weights=written[1],
+        input={name: tensor.numpy() for name, tensor in example.items()},
+    )  # fmt: skip
+    assert result.totals.macs == 4 * 8 * 9
+    (ours,) = computed(network, {name: tensor.numpy() for name, tensor in example.items()})
+    with torch.no_grad():
+        assert relative_error(ours, module(**example).numpy()) < ERROR
 
 
 def test_what_is_no_module_or_no_example_is_refused() -> None:
