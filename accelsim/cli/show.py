@@ -57,6 +57,15 @@ _GANTT = click.option(
     help="Draw a Gantt figure.",
 )  # fmt: skip
 
+_SUM = click.option(
+    "--accumulator", metavar="FORMAT", default="fp16_e6m9", show_default=True,
+    help="Format of the sums.",
+)  # fmt: skip
+_COST_TABLE = click.option(
+    "--cost-table", metavar="NAME|FILE", default="synth45", show_default=True,
+    help="Where prices come from.",
+)  # fmt: skip
+
 _show_command("arch", "Print a chip with every default filled in.", _SET)
 _show_command("workload", "Print a network layer by layer.", _SET)
 _show_command("recipe", "Print which number goes where.", _SET)
@@ -67,6 +76,12 @@ _show_command(
     "'{exponent_bits: 4, mantissa_bits: 3, specials: nan_only}'.",
     _FIGURE,
     _FORCE,
+)
+_show_command(
+    "units",
+    "Print area and energy of multiplier, adder, registers, converters and rounders of a format.",
+    _SUM,
+    _COST_TABLE,
 )
 _show_command("trace", "Print the ops that a network lowers to.", _ARCH, _RECIPE, _BATCH, _SET)
 _show_command(

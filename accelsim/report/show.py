@@ -20,6 +20,7 @@ from accelsim.report.figures import write_gantt_figure
 from accelsim.report.format_page import find_format, format_page
 from accelsim.report.number_line import write_number_line
 from accelsim.report.tables import plain_table
+from accelsim.report.unit_costs import units_page
 from accelsim.schedule import Schedule, describe, make_schedule, make_schedules
 from accelsim.timing import simulate
 from accelsim.workload import Gemm, Op, Trace, Workload, load_workload, lower
@@ -120,6 +121,11 @@ def format(name_or_path: str, *, output: Path | None = None, force: bool = False
             raise OutputError(f"{output} exists. Use --force to overwrite, or another name.")
         write_number_line(fmt.element if isinstance(fmt, TensorFormat) else fmt, output)
     yield from format_page(fmt)
+
+
+def units(name_or_path: str, *, accumulator: str, cost_table: str) -> Page:
+    """Print what arithmetic of a format costs: the format by name or spelled out."""
+    yield from units_page(name_or_path, accumulator=accumulator, cost_table=cost_table)
 
 
 def _lowered(

@@ -30,10 +30,12 @@ def totals_table(result: RunResult) -> Table:
         ("utilization", f"{100 * totals.utilization:.1f}", "%"),
         ("throughput", f"{totals.tops:.4g}", "TFLOP/s"),
         ("energy", f"{totals.energy_pj * 1e-9:.4g}", "mJ"),
+        ("energy x time", f"{totals.edp_pj_s * 1e-6:.4g}", "mJ ms"),
         ("average power", f"{totals.power_mw * 1e-3:.4g}", "W"),
         ("highest power of an op", f"{totals.peak_power_mw * 1e-3:.4g}", "W"),
         ("efficiency", f"{totals.tops_per_w:.4g}", "TFLOP/s/W"),
         ("area", f"{totals.area_mm2:.4g}", "mm2"),
+        ("throughput per area", f"{totals.tops_per_mm2:.4g}", "TFLOP/s/mm2"),
     ):
         table.add_row(name, value, unit)
     for name, error in result.output_error.items():
