@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import math
 import os
 import re
 import signal
@@ -88,6 +89,25 @@ class TestRun:
         assert totals["power_mw"] == pytest.approx(watts * 1e3, rel=1e-12)
         tops = 2 * totals["macs"] / seconds * 1e-12
         assert totals["tops_per_w"] == pytest.approx(tops / watts, rel=1e-12)
+        assert totals["tops_per_mm2"] == pytest.approx(tops / totals["area_mm2"], rel=1e-12)
+        assert totals["edp_pj_s"] == pytest.approx(totals["energy_pj"] * seconds, rel=1e-12)
+        assert totals["power_mw"] <= totals["peak_power_mw"]
+        assert math.fsum(totals["energy_by_component_pj"].values()) == pytest.approx(
+            totals["energy_pj"], rel=1e-15
+        )
+        assert math.fsum(totals["area_by_component_mm2"].values()) == totals["area_mm2"]
+
+    def test_the_table_of_totals_says_the_same(self, cli: Run) -> None:
+        """mJ times ms are 1e6 pJ s."""
+        totals = json.loads(cli("run", "tiny", "--json", *QUICK).out)["totals"]
+        shown = cli("run", "tiny", *QUICK).out
+        for name, value in (
+            ("energy x time", totals["edp_pj_s"] * 1e-6),
+            ("efficiency", totals["tops_per_w"]),
+            ("throughput per area", totals["tops_per_mm2"]),
+        ):
+            (line,) = [one for one in shown.splitlines() if one.strip().startswith(f"{name} ")]
+            assert f" {value:.4g} " in line
 
     def test_equal_runs_leave_equal_bytes(self, cli: Run, tmp_path: Path) -> None:
         for name in ("one", "two"):
