@@ -30,7 +30,9 @@ def run_options(command: Command) -> Command:
             help="Image, .npy, .npz, or normal, uniform; repeat with INPUT= for several inputs.",
         ),
         click.option(
-            "--weights", metavar="FILE", help="Trained weights, .npz or .safetensors [seeded He]."
+            "--weights",
+            metavar="FILE",
+            help="Trained weights: .npz, .safetensors, or PyTorch's .pt, .pth [seeded He].",
         ),
         click.option(
             "--set",

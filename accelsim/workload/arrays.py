@@ -22,6 +22,9 @@ from accelsim.errors import DataError
 #: Largest data of one file, in bytes.
 MAX_BYTES = 8 * 2**30
 
+#: What writes a file of PyTorch's that can be read.
+_TORCH_WRITER = "torch.save(module.state_dict(), ...)"
+
 #: What NumPy raises where the header or the data are not an array; a header may claim
 #: more than any memory holds.
 _CORRUPT = (OSError, ValueError, EOFError, SyntaxError, MemoryError)
@@ -116,18 +119,14 @@ def read_state_dict(path: Path) -> dict[str, NDArray[Any]]:
         ) from error
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise DataError(_unreadable(path, "torch.save(module.state_dict(), ...)", error)) from error
-    if not isinstance(loaded, dict) or not all(map(torch.is_tensor, loaded.values())):
+    except Exception as error:  # whose text may say how to run the file's code
         raise DataError(
-            f"{path} holds no state dict. Write it with torch.save(m.state_dict(), ...)."
-        )
-    arrays = {str(name): tensor.detach() for name, tensor in loaded.items()}
-    is_brain = {torch.bfloat16, torch.float16}
-    return {
-        name: _real(path, f"{name!r}", (x.float() if x.dtype in is_brain else x).numpy())
-        for name, x in arrays.items()
-    }
+            f"{path} cannot be read: it is damaged, or holds more than tensors."
+            f" Write it with {_TORCH_WRITER}."
+        ) from error
+    if not isinstance(loaded, dict) or not all(map(torch.is_tensor, loaded.values())):
+        raise DataError(f"{path} holds no state dict. Write it with {_TORCH_WRITER}.")
+    return {str(name): _from_tensor(path, f"{str(name)!r}", x) for name, x in loaded.items()}
 
 
 def count_nonfinite(values: NDArray[Any]) -> int:
@@ -150,6 +149,24 @@ def _real(path: Path, what: str, values: NDArray[Any] | bytes) -> NDArray[Any]:
     if values.dtype.kind in "iu":
         return values.astype(np.float64)
     raise DataError(f"{path}: {what} holds {values.dtype}; real numbers are needed.")
+
+
+def _from_tensor(path: Path, what: str, tensor: Any) -> NDArray[Any]:
+    """Return a tensor of PyTorch's; refuse one that is not dense, or larger than its file."""
+    import torch
+
+    size = tensor.numel() * tensor.element_size()
+    if size > path.stat().st_size:  # a few numbers, seen again and again
+        raise DataError(f"{path}: {what} has {size:,} bytes of numbers, more than the file.")
+    is_short = tensor.dtype in {torch.bfloat16, torch.float16}
+    try:
+        values = (tensor.float() if is_short else tensor).detach().numpy()
+    except (TypeError, RuntimeError) as error:
+        raise DataError(
+            f"{path}: {what} is {tensor.dtype}, {tensor.layout}, on {tensor.device};"
+            " dense real numbers in memory are needed."
+        ) from error
+    return _real(path, what, values)
 
 
 def _check_size(path: Path, size: int) -> None:

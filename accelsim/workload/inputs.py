@@ -295,7 +295,8 @@ def _tokens(where: Path | str, values: NDArray[Any], vocabulary: int) -> NDArray
     if not known.all():
         first = values[~known].flat[0]
         raise DataError(
-            f"{where} holds the token {first:g}; tokens are whole numbers, 0 to {vocabulary - 1}."
+            f"{where} holds the token {first:.17g}; tokens are whole numbers,"
+            f" 0 to {vocabulary - 1}."
         )
     return np.ascontiguousarray(values)
 

@@ -33,7 +33,8 @@ def lowered(*overrides: tuple[str, str], batch: int = 2) -> tuple[Trace, Recipe]
     given = (
         ("operands.activation", "fp8_e4m3fn"), ("operands.weight", "fp8_e4m3fn"),
         ("first_layer", "null"), ("last_layer", "null"),
-        ("store.overflow", "saturate"), ("scaling.method", "amax"), ("scaling.power_of_two", "false"), *overrides,
+        ("store.overflow", "saturate"), ("scaling.method", "amax"),
+        ("scaling.power_of_two", "false"), *overrides,
     )  # fmt: skip
     recipe = get_recipe("fp32", given)
     return lower(NETWORK, recipe, batch=batch), recipe

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from pathlib import Path
 
@@ -100,7 +101,10 @@ def test_a_long_list_of_problems_is_cut_and_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("w.pt", r"^.*w\.pt is no weight file: its name must end in \.npz or \.safetensors\.$"),
+        (
+            "w.bin",
+            r"^.*w\.bin is no weight file: its name must end in one of: \.npz, \.safetensors, ",
+        ),
         ("w.npz", r"^.*w\.npz cannot be read \(.*\)\. Write it with numpy\.savez,"),
         ("w.safetensors", r"^.*w\.safetensors cannot be read \(.*\)\. Write it with safetensors"),
     ],
@@ -147,3 +151,31 @@ def test_an_encrypted_archive_is_refused(tmp_path: Path) -> None:
     (tmp_path / "w.npz").write_bytes(content)
     with pytest.raises(DataError, match=r"w\.npz cannot be read \(.*encrypted"):
         load_weights(tmp_path / "w.npz", TINY.parameters)
+
+
+def test_a_state_dict_runs_no_code_and_does_not_say_how(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+
+    class Code:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return os.mkdir, (str(tmp_path / "ran"),)
+
+    torch.save({"conv1.weight": Code()}, tmp_path / "w.pth")
+    with pytest.raises(DataError, match="holds more than tensors") as caught:
+        load_weights(tmp_path / "w.pth", TINY.parameters)
+    assert "weights_only" not in str(caught.value)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("kind", ["seen again and again", "sparse", "float8", "meta"])
+def test_tensors_that_are_no_dense_numbers_are_refused(tmp_path: Path, kind: str) -> None:
+    torch = pytest.importorskip("torch")
+    tensor = {
+        "seen again and again": lambda: torch.zeros(1, dtype=torch.int8).expand(10**12),
+        "sparse": lambda: torch.eye(4).to_sparse(),
+        "float8": lambda: torch.zeros(4).to(torch.float8_e4m3fn),
+        "meta": lambda: torch.zeros(4, device="meta"),
+    }[kind]()
+    torch.save({"conv1.weight": tensor}, tmp_path / "w.pth")
+    with pytest.raises(DataError, match=r"'conv1\.weight' (is|has)"):
+        load_weights(tmp_path / "w.pth", TINY.parameters)
