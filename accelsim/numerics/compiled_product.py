@@ -87,9 +87,8 @@ def _random_work(
     if isinstance(inner, rules.Stochastic32):
         from accelsim.numerics.kernels.block_random32 import multiply_tasks_random32
 
-        bounds = _bounds(left, panels)
         halves = _columns_by_halves(columns, panels.shape[-1])
-        return partial(multiply_tasks_random32, *arguments, bounds, *rows, halves)
+        return partial(multiply_tasks_random32, *arguments, *rows, halves)
     from accelsim.numerics.kernels.block_random import multiply_tasks_random
 
     width = field_width(accumulator.random_bits)
@@ -103,21 +102,3 @@ def _columns_by_halves(columns: NDArray[np.int64], lanes: int) -> NDArray[np.int
     out: NDArray[np.int64] = aligned((2 * columns.size,), columns.dtype)
     np.stack(words, axis=1, out=out.reshape(-1, len(words), lanes // 2))
     return out
-
-
-def _bounds(left: _Array, panels: _Array) -> tuple[_Array, _Array, _Array, _Array]:
-    """Return lowest set bits and magnitudes: of every element of A, of every row of panels.
-
-    Each is followed by a vector of zeros, so that a whole vector lies behind every element.
-    """
-    from accelsim.numerics.kernels.lowest_bits import describe, describe_rows
-
-    lanes = lanes_of(left.dtype)
-    flat = aligned(((left.size // lanes + 2) * lanes,), left.dtype, zeros=True)
-    flat[: left.size] = left.reshape(-1)
-    lowest, sizes = (aligned(flat.shape, flat.dtype) for _ in range(2))
-    describe(flat, lowest, sizes)
-    rows = panels.size // lanes
-    bits = [aligned((rows + lanes,), np.dtype(np.int32), zeros=True) for _ in range(2)]
-    describe_rows(panels.reshape(-1), rows, *bits)
-    return lowest, sizes, bits[0].view(left.dtype), bits[1].view(left.dtype)

@@ -311,25 +311,28 @@ def _stochastic(
     )
     count = accumulator.random_bits
     rule_in: rules.Rule = stochastic64(inner, count)
+    rule_out: rules.Rule = stochastic64(outer, count)
     if count == RANDOM_BITS and _stochastic_in_float32(products, inner, outer, reach):
-        chunk = accumulator.chunk_length(products.k)
-        rule_in = stochastic32(inner, min(chunk, products.k))
-        names = (*names, "float32 holds all sums, and many of them before they are rounded")
-    return PathChoice(PathName.STOCHASTIC, names, rule_in, stochastic64(outer, count))
+        rule_in = stochastic32(inner)
+        rule_out = stochastic32(outer) if _may_be_cut(outer) else rule_out
+        names = (*names, "float32 holds all sums, and tells how most are rounded")
+    return PathChoice(PathName.STOCHASTIC, names, rule_in, rule_out)
 
 
 def _stochastic_in_float32(
     products: ProductFacts, inner: FloatFormat, outer: FloatFormat, reach: float
 ) -> bool:
-    """Return whether float32 holds operands, products and rounded sums, none of them subnormal.
-
-    It cuts off at most as many bits as are random, and at least one.
-    """
+    """Return whether float32 holds operands, products and rounded sums, none of them subnormal."""
     return (
         products.narrow
         and products.significant_bits <= FLOAT32_BITS
         and products.lsb_exponent >= FLOAT32_MIN_EXPONENT
         and reach < FLOAT32_LIMIT
-        and FLOAT32_BITS - RANDOM_BITS <= inner.precision < FLOAT32_BITS
+        and _may_be_cut(inner)
         and outer.precision <= FLOAT32_BITS
     )
+
+
+def _may_be_cut(fmt: FloatFormat) -> bool:
+    """Return whether float32 has more bits, but fewer more than are random."""
+    return FLOAT32_BITS - RANDOM_BITS < fmt.precision < FLOAT32_BITS

@@ -19,8 +19,6 @@ FLOAT32_BITS = 24
 FLOAT64_BITS = 53
 #: Random bits of a stochastic addition in float32.
 RANDOM_BITS = 16
-#: Bounds that are summed in float32 may be too small by less than this factor.
-GROWTH_SLACK = 1.01
 
 
 def split32(fmt: FloatFormat) -> rules.Split:
@@ -50,15 +48,13 @@ def stochastic64(fmt: FloatFormat, count: int) -> rules.Stochastic64:
     return rules.Stochastic64(np.int64(top), np.int64(mask), np.int64(-(1 << top)))
 
 
-def stochastic32(fmt: FloatFormat, terms: int) -> rules.Stochastic32:
-    """Return the constants of the stochastic rounding in float32 of sums of `terms` products."""
+def stochastic32(fmt: FloatFormat) -> rules.Stochastic32:
+    """Return the constants of the stochastic rounding in float32."""
     cut = FLOAT32_BITS - fmt.precision
-    growth = GROWTH_SLACK * (1.0 + 2.0 ** (1 - fmt.precision)) ** terms
     return rules.Stochastic32(
         shift=np.int32(RANDOM_BITS - cut),
         mask=np.int32((1 << cut) - 1),
         keep=np.int32(-(1 << cut)),
-        growth=np.float32(growth),
         exact=stochastic64(fmt, RANDOM_BITS),
     )
 

@@ -149,9 +149,9 @@ class Stochastic64(NamedTuple):
 
 
 class Stochastic32(NamedTuple):
-    """As `Stochastic64`, in float32 where that holds the sum.
+    """As `Stochastic64`, in float32 that rounds toward zero, where that tells enough.
 
-    There are 16 random bits; those below float32's last bit make no difference.
+    There are 16 random bits; those below float32's last bit seldom make a difference.
     """
 
     #: 16 minus the bits of float32 that are cut off.
@@ -160,9 +160,7 @@ class Stochastic32(NamedTuple):
     mask: np.int32
     #: The bits that are kept.
     keep: np.int32
-    #: By how much roundings may increase a chunk's sum of magnitudes, at most.
-    growth: np.float32
-    #: The rule where float32 does not hold a sum.
+    #: The rule where float32 does not tell which way a sum goes.
     exact: Stochastic64
 
 

@@ -1,4 +1,4 @@
-"""Operations across the lanes of vectors: halves of pairs, and the least or largest lane."""
+"""Operations across the lanes of vectors: halves of pairs, and lanes chosen by a mask."""
 
 from __future__ import annotations
 
@@ -44,25 +44,6 @@ def _pairing(place: Callable[[int], tuple[int, int]]) -> Any:
 even_then_odd = _pairing(lambda even: (even, _NARROW + even + 1))
 #: Pairs of an odd lane of x and the even lane of y beside it.
 odd_then_even = _pairing(lambda even: (even + 1, _NARROW + even))
-
-
-def _exchange(distance: int) -> Any:
-    """Make an exchange of lanes with those that lie `distance`, a power of two, away."""
-
-    @_operation
-    def operation(_typing: Any, x: Any) -> Any:
-        def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
-            lanes = [lane ^ distance for lane in range(_NARROW)]
-            return builder.shuffle_vector(args[0], args[0], _places(lanes))
-
-        return x(x), generate
-
-    return operation
-
-
-#: Lanes exchanged within each pair, and pairs exchanged within each four.
-swap_lanes = _exchange(1)
-swap_pairs = _exchange(2)
 
 
 def _every_other(first: int) -> Any:
@@ -122,22 +103,3 @@ def count_true(_typing: Any, mask: Any) -> Any:
         return builder.ctpop(builder.bitcast(args[0], ir.IntType(_NARROW)))
 
     return types.int64(mask), generate
-
-
-def _reduction(name: str) -> Any:
-    """Make a reduction of the lanes of an int32 vector."""
-
-    @_operation
-    def operation(_typing: Any, x: Any) -> Any:
-        def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
-            function_type = ir.FunctionType(ir.IntType(32), [args[0].type])
-            full_name = f"llvm.vector.reduce.{name}.v{_NARROW}i32"
-            return builder.call(_declare(builder.module, function_type, full_name), args)
-
-        return types.int32(x), generate
-
-    return operation
-
-
-smallest_lane = _reduction("smin")
-largest_lane = _reduction("smax")

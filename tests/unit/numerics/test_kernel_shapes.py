@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from accelsim.formats import get_format
+from accelsim.formats import Rounding, get_format
+from accelsim.formats.random_bits import StreamKey
 from accelsim.numerics import multiply_matrices
+from accelsim.numerics.compiled_product import by_kernel
+from accelsim.numerics.rule_constants import stochastic64
+from accelsim.numerics.rules import Stochastic32
 from accelsim.precision import Accumulator
+
+KEY = StreamKey(seed=7)
 
 
 def _fp8(*shape, seed):
@@ -36,3 +44,36 @@ def test_rows_with_any_part_of_zeros_may_share_the_skipping_kernel(chunk):
     a[69, :100] = 0.0
     path = assert_is_the_definition(a, b, Accumulator(format="fp16_e6m9", chunk_size=chunk))
     assert "zero operands are skipped" in path.reasons
+
+
+@pytest.mark.parametrize("spread", [0, 14, 17, 20])
+@pytest.mark.parametrize("fmt", ["fp16_e6m9", "fp16_e5m10", "float_e8m8", "float_e8m14"])
+def test_sums_that_float32_does_not_hold_go_up_as_often_as_in_float64(fmt, spread):
+    """A million sums, most of them with bits below float32's last: some 50 hang on these.
+
+    The float64 kernel holds all bits, and is itself held against the definition.
+    """
+    rng = np.random.default_rng(spread)
+    a = np.asarray(get_format("fp8_e5m2").quantize(rng.uniform(1.0, 2.0, (65, 130))), np.float32)
+    b = np.asarray(get_format("fp8_e5m2").quantize(rng.uniform(1.0, 2.0, (130, 128))), np.float32)
+    b[1::2] *= np.float32(2.0**-spread)
+    b[::3] *= np.float32(-1.0)
+    accumulator = Accumulator(
+        inner=fmt, outer=fmt, chunk_size=37, rounding=Rounding.STOCHASTIC, random_bits=16
+    )
+    product = multiply_matrices(a, b, accumulator, key=KEY)
+    assert isinstance(product.path.inner, Stochastic32)
+    assert isinstance(product.path.outer, Stochastic32)
+    wide = replace(
+        product.path,
+        inner=stochastic64(accumulator.inner, 16),
+        outer=stochastic64(accumulator.outer, 16),
+    )
+    expected = by_kernel(a[None], b[None], accumulator, wide, key=KEY)[0]
+    np.testing.assert_array_equal(product.values, expected)
+
+
+def test_a_kernel_that_cuts_off_leaves_the_rounding_of_others_alone():
+    accumulator = Accumulator(format="fp16_e6m9", rounding=Rounding.STOCHASTIC)
+    multiply_matrices(_fp8(3, 8, seed=0), _fp8(8, 70, seed=1), accumulator, key=KEY)
+    assert np.float32(1.0) + np.float32(1.5 * 2.0**-24) == np.float32(1.0 + 2.0**-23)
