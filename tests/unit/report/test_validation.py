@@ -34,6 +34,9 @@ def test_the_array_of_eyeriss_is_within_a_sixth() -> None:
     section = validation.eyeriss()
     assert [row[0] for row in section.rows] == [f"CONV{at}" for at in range(1, 6)]
     assert all(abs(error) < 16 for error in errors(section, 3))
+    # With mappings of least energy DRAM delays the first layer most; see the page for why.
+    assert all(abs(error) < 25 for error in errors(section, 6)[1:])
+    assert all(float(row[8]) < 5 * float(row[7]) for row in section.rows)
 
 
 def test_perceptrons_wait_for_weights_and_board_networks_do_not() -> None:
