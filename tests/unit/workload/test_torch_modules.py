@@ -253,6 +253,30 @@ def test_recurrent_cells_are_named_and_counted() -> None:
         accelsim.from_torch(Tagger(), x, strict=True)
 
 
+#: What no layer does, and what is said about it.
+REFUSED: dict[str, tuple[Callable[..., Any], str]] = {
+    "chance": (lambda x: functional.dropout(x, 0.5, training=True), "it drops numbers at random"),
+    "rounding": (lambda x: torch.div(x, 2, rounding_mode="floor"), "it cuts numbers to whole ones"),
+    "complex": (lambda x: x * torch.tensor(1j), "no array of real numbers"),
+    "bounds": (lambda x: x.clamp(min=x.mean()), ""),
+    "statistics": (lambda x: functional.group_norm(x, 1), "it measures its own statistics"),
+    "windows": (lambda x: functional.adaptive_avg_pool2d(x, (3, 3)), "its windows differ"),
+    "transposed": (
+        lambda x: functional.conv_transpose2d(x, torch.ones(3, 2, 2, 2)), "it is transposed"
+    ),
+    "sorted": (lambda x: x.sort(-1)[0], "no layer does this"),
+}  # fmt: skip
+
+
+def test_what_is_not_modelled_is_named_with_a_reason() -> None:
+    module = Function(lambda x: tuple(function(x) * 2 for function, _ in REFUSED.values()))
+    network = accelsim.from_torch(module, numbers(1, 3, 4, 6))
+    told = " | ".join(f"{left.op}: {left.reason}" for left in network.not_modelled)
+    for _, reason in REFUSED.values():
+        assert reason in told
+    assert "aten.sort" in told
+
+
 def test_a_module_is_left_as_it_was_and_weights_are_copies() -> None:
     module = nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.5)).train()
     network = accelsim.from_torch(module, numbers(1, 4), strict=True)

@@ -81,3 +81,15 @@ def test_a_transformer_agrees(
     assert len(ours) == len(theirs)
     for a, b in zip(ours, theirs, strict=True):
         assert relative_error(a, b.numpy()) < ERROR
+
+
+def test_a_mask_may_be_an_input() -> None:
+    torch.manual_seed(0)
+    module = bert().eval()
+    given = {"input_ids": tokens(8), "attention_mask": torch.tensor([[1, 1, 1, 1, 1, 0, 1, 0]])}
+    network = accelsim.from_torch(module, given, strict=True)
+    ours = computed(network, {name: tensor.numpy() for name, tensor in given.items()})
+    with torch.no_grad():
+        theirs = module(**given).to_tuple()
+    assert relative_error(ours[0], theirs[0].numpy()) < ERROR
+    assert [layer.kind for layer in network.workload.layers].count("attention") == LAYERS

@@ -21,7 +21,7 @@ import numpy as np
 from accelsim.workload.importers.onnx.context import Context, Value
 from accelsim.workload.importers.onnx.draft import CannotModelError
 from accelsim.workload.importers.onnx.layout import Tensor, permuted, reshaped, tensor_of
-from accelsim.workload.importers.onnx.model import Array, OnnxNode
+from accelsim.workload.importers.onnx.model import OnnxNode
 from accelsim.workload.importers.onnx.operators import Operator
 from accelsim.workload.importers.onnx.ops_arithmetic import add_values, multiply_values
 from accelsim.workload.importers.onnx.ops_functions import over_last
@@ -31,6 +31,8 @@ from accelsim.workload.importers.onnx.ops_products import multiplied
 _HIDDEN = float(np.finfo(np.float32).min)
 #: Masks that are written with numbers have no greater one for a hidden score.
 _HIDES = -1e4
+#: Attribute that says that a computed mask is numbers to add, not true and false.
+ADDED_MASK = "mask is added"
 #: Axes of (batch, heads, length, features) with the heads after the length.
 _SIDE_BY_SIDE = (0, 2, 1, 3)
 
@@ -48,7 +50,7 @@ def attention(context: Context, node: OnnxNode) -> Value:
     causal = bool(node.get("is_causal", 0)) and heads[0].shape[2] == heads[1].shape[2]
     if _is_causal(mask, heads[0].shape[2], heads[1].shape[2]):
         mask, causal = None, True
-    if isinstance(mask, Tensor) or (mask is not None and any(n != 1 for n in mask.shape[:-2])):
+    if mask is not None and any(extent != 1 for extent in mask.shape[:-2]):
         made = _written_out(context, node, heads, mask, causal=causal)
     else:
         made = _layer(context, node, heads, mask, causal=causal)
@@ -80,6 +82,10 @@ def _mask(context: Context, node: OnnxNode, queries: int, keys: int) -> Value | 
     """Return what is added to the scores, or None."""
     mask = context.value(node, 3) if context.has(node, 3) else None
     if isinstance(mask, Tensor):
+        if not node.get(ADDED_MASK, 0):
+            raise CannotModelError("its mask is computed")
+        if node.get("is_causal", 0) and queries != keys:
+            raise CannotModelError("its mask is computed, and it is causal")
         return mask
     if mask is not None and mask.dtype == bool:
         mask = np.where(mask, 0.0, _HIDDEN)
@@ -100,7 +106,7 @@ def _is_causal(mask: Value | None, queries: int, keys: int) -> bool:
 
 
 def _layer(
-    context: Context, node: OnnxNode, heads: list[Tensor], mask: Array | None, *, causal: bool
+    context: Context, node: OnnxNode, heads: list[Tensor], mask: Value | None, *, causal: bool
 ) -> Tensor:
     """Add an `attention` layer and return (1, heads, queries, features)."""
     names = []
@@ -109,7 +115,11 @@ def _layer(
         flat = reshaped(context.draft, side_by_side, (1, x.shape[2], x.shape[1] * x.shape[3]))
         names.append(context.arranged(flat, (1, 2)).layer)
     query, key, value = heads
-    if mask is not None:
+    if isinstance(mask, Tensor):
+        count = mask.shape[-2] if len(mask.shape) > 1 else 1
+        matrix = reshaped(context.draft, mask, (count, mask.shape[-1]))
+        names.append(context.arranged(matrix, (0, 1)).layer)
+    elif mask is not None:
         array = np.broadcast_to(mask, (*mask.shape[:-1], key.shape[2])).reshape(-1, key.shape[2])
         names.append(context.constant_layer(array, f"{node.name}.mask", (0, 1)).layer)
     fields: dict[str, Any] = {"heads": query.shape[1]}
@@ -128,10 +138,10 @@ def _layer(
 def _written_out(
     context: Context, node: OnnxNode, heads: list[Tensor], mask: Value, *, causal: bool
 ) -> Tensor:
-    """Add two products and a softmax, for a mask that is computed or differs between heads."""
+    """Add two products and a softmax, for a mask that differs between heads."""
     query, key, value = heads
     if causal or query.shape[1] != key.shape[1]:
-        raise CannotModelError("it has a mask per head or a computed one, and more")
+        raise CannotModelError("its mask differs between heads, and it is causal or shares heads")
     scale = float(node.get("scale", 1.0 / math.sqrt(query.shape[3])))
     scores = multiplied(context, f"{node.name}.scores", query, permuted(key, (0, 1, 3, 2)))
     scaled = multiply_values(context, f"{node.name}.scaled", scores, np.array(scale))

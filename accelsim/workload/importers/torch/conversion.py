@@ -33,9 +33,6 @@ _REFUSED: Mapping[str, str] = MappingProxyType(
             ("aten.group_norm.default", "aten.instance_norm.default"),
             "it measures its own statistics",
         ),
-        **dict.fromkeys(
-            (f"aten.conv_transpose{rank}d" for rank in ("1", "2")), "it is transposed"
-        ),
         "aten.conv3d.default": "it has 3 spatial axes; 1 or 2 are modelled",
     }
 )  # fmt: skip

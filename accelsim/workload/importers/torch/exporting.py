@@ -63,12 +63,12 @@ def exported(module: Any, example_inputs: Any, kept: Collection[str]) -> AtenGra
         try:
             program = torch.export.export(module, positional, dict(named), strict=False)
             program = program.run_decompositions(_decompositions(kept))
-            with torch.no_grad():
-                return _graph(program, label, batch)
         except Exception as error:  # the module's own code may raise anything
             reason = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
             text = f"torch.export cannot export it: {reason.rstrip('.')}."
             raise ConfigError(Problem(text, file=label)) from error
+        with torch.no_grad():
+            return _graph(program, label, batch)
 
 
 def _torch() -> Any:
@@ -128,8 +128,8 @@ def _graph(program: Any, label: str, batch: int) -> AtenGraph:
         if node.op == "placeholder" and node.name not in values:
             value = node.meta["val"]
             if isinstance(value, torch.Tensor):
-                is_whole = not value.dtype.is_floating_point and value.dtype != torch.bool
-                inputs.append(AtenInput(node.name, _shape(value), is_whole))
+                is_whole = not value.dtype.is_floating_point and not _is_truth(value)
+                inputs.append(AtenInput(node.name, _shape(value), is_whole, _is_truth(value)))
         elif node.op == "get_attr":
             values[node.name] = getattr(program.graph_module, node.target, None)
         elif node.op == "call_function" and not _is_part(node):
@@ -142,7 +142,7 @@ def _graph(program: Any, label: str, batch: int) -> AtenGraph:
         Ref(name, index): _array(tensor)
         for name, value in values.items()
         for index, tensor in enumerate(value if isinstance(value, list | tuple) else (value,))
-        if isinstance(tensor, torch.Tensor) and name in read
+        if isinstance(tensor, torch.Tensor) and name in read and _is_plain(tensor)
     }
     return AtenGraph(
         nodes=tuple(nodes),
@@ -246,6 +246,7 @@ def _node(node: Any) -> AtenNode:
         module=str(module),
         arguments={name: _plain(value) for name, value in arguments.items()},
         shapes=tuple(_shape(one) for one in outputs),
+        truths=tuple(_is_truth(one) for one in outputs),
     )
 
 
@@ -261,6 +262,17 @@ def _plain(value: Any) -> Any:
 
 def _shape(value: Any) -> Shape:
     return tuple(int(extent) for extent in getattr(value, "shape", ()))
+
+
+def _is_truth(value: Any) -> bool:
+    return bool(getattr(value, "dtype", None) == _torch().bool)
+
+
+def _is_plain(tensor: Any) -> bool:
+    """Return whether a tensor is a dense array of real numbers."""
+    torch = _torch()
+    is_special = tensor.is_quantized or tensor.is_complex()
+    return bool(tensor.layout == torch.strided and not is_special)
 
 
 def _array(tensor: Any) -> Array:

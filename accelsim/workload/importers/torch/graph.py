@@ -34,6 +34,8 @@ class AtenNode:
         tuples of them. Types and devices are their names.
     shapes : tuple of tuple of int
         Of its outputs.
+    truths : tuple of bool
+        Whether its outputs hold true and false.
     """
 
     op: str
@@ -41,6 +43,7 @@ class AtenNode:
     module: str
     arguments: Mapping[str, Any]
     shapes: tuple[Shape, ...]
+    truths: tuple[bool, ...]
 
     def __getitem__(self, name: str) -> Any:
         """Return an argument."""
@@ -55,6 +58,8 @@ class AtenInput:
     shape: Shape
     is_whole: bool
     """It holds whole numbers."""
+    is_truth: bool
+    """It holds true and false."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 from accelsim.workload.importers.onnx.draft import CannotModelError
+from accelsim.workload.importers.onnx.ops_attention import ADDED_MASK
 from accelsim.workload.importers.torch.graph import AtenNode, Ref
 from accelsim.workload.importers.torch.writer import Rule, Writer
 
@@ -35,9 +37,13 @@ def attention(writer: Writer, node: AtenNode) -> str:
     """Rewrite scaled dot-product attention."""
     if node["dropout_p"]:
         raise CannotModelError("it drops shares at random")
-    names = [writer.operand(node[name]) for name in ("query", "key", "value", "attn_mask")]
-    attributes = {"is_causal": int(node["is_causal"]), "scale": node["scale"]}
-    return writer.one(node, "Attention", *names, **attributes)
+    query, key, value, mask = (
+        writer.operand(node[name]) for name in ("query", "key", "value", "attn_mask")
+    )
+    attributes = {"is_causal": int(node["is_causal"]), "scale": node["scale"], ADDED_MASK: 1}
+    if node["attn_mask"] is not None and writer.is_truth(node["attn_mask"]):
+        mask = writer.one(node, "Where", mask, writer.operand(0.0), writer.operand(-math.inf))
+    return writer.one(node, "Attention", query, key, value, mask, **attributes)
 
 
 def arithmetic(writer: Writer, node: AtenNode, *, op: str, turned: bool = False) -> str:
@@ -122,6 +128,20 @@ def mean(writer: Writer, node: AtenNode) -> str:
     )  # fmt: skip
 
 
+def both(writer: Writer, node: AtenNode) -> str:
+    """Rewrite an "and" of true and false."""
+    if not node.truths[0]:
+        raise CannotModelError("it works on bits of whole numbers")
+    return writer.one(node, "And", writer.operand(node["self"]), writer.operand(node["other"]))
+
+
+def negated(writer: Writer, node: AtenNode) -> str:
+    """Rewrite a "not" of true and false."""
+    if not writer.is_truth(node["self"]):
+        raise CannotModelError("it works on whole numbers")
+    return writer.one(node, "Not", writer.operand(node["self"]))
+
+
 def where(writer: Writer, node: AtenNode) -> str:
     """Rewrite a choice between two tensors."""
     names = (writer.operand(node[name]) for name in ("condition", "self", "other"))
@@ -143,12 +163,15 @@ ARITHMETIC_RULES: Mapping[str, Rule] = MappingProxyType(
         "aten.add.Scalar": partial(arithmetic, op="Add"),
         "aten.add.Tensor": partial(arithmetic, op="Add"),
         "aten.addmm.default": add_product,
+        "aten.bitwise_and.Tensor": both,
+        "aten.bitwise_not.default": negated,
         "aten.bmm.default": product,
         "aten.clamp.default": partial(clip, low="min", high="max"),
         "aten.clamp_max.default": partial(clip, low=None, high="max"),
         "aten.clamp_min.default": partial(clip, low="min", high=None),
         "aten.div.Scalar": partial(arithmetic, op="Div"),
         "aten.div.Tensor": partial(arithmetic, op="Div"),
+        "aten.div.Tensor_mode": partial(arithmetic, op="Div"),
         "aten.elu.default": elu,
         "aten.erf.default": partial(element_function, op="Erf"),
         "aten.gelu.default": partial(
@@ -164,6 +187,8 @@ ARITHMETIC_RULES: Mapping[str, Rule] = MappingProxyType(
             element_function, op="LeakyRelu", given={"alpha": "negative_slope"}
         ),
         "aten.linear.default": linear,
+        "aten.logical_and.default": both,
+        "aten.logical_not.default": negated,
         "aten.masked_fill.Scalar": masked_fill,
         "aten.matmul.default": product,
         "aten.mean.default": mean,

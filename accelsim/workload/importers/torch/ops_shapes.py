@@ -28,6 +28,13 @@ def same(writer: Writer, node: AtenNode) -> str:
     return writer.operand(next(iter(node.arguments.values())))
 
 
+def dropout(writer: Writer, node: AtenNode) -> tuple[str, ...]:
+    """Pass the input on, unless the module asks for chance in evaluation mode too."""
+    if node["train"] and node["p"]:
+        raise CannotModelError("it drops numbers at random")
+    return (writer.operand(node["input"]),)
+
+
 def cast(writer: Writer, node: AtenNode) -> str:
     """Rewrite a change of type."""
     x, dtype = writer.operand(node["self"]), node["dtype"]
@@ -115,6 +122,26 @@ def index_select(writer: Writer, node: AtenNode) -> str:
     return writer.one(node, "Gather", x, index, axis=node["dim"])
 
 
+def index(writer: Writer, node: AtenNode) -> str:
+    """Rewrite places of the first axes that constants name."""
+    places = [None if ref is None else writer.value(ref) for ref in node["indices"]]
+    arrays = [array for array in places if array is not None and array.dtype.kind == "i"]
+    if len(arrays) != len(places):
+        raise CannotModelError("its places are computed, or leave an axis out")
+    shape = writer.shape(node["self"])
+    ahead, rest = shape[: len(arrays)], shape[len(arrays) :]
+    flat = np.ravel_multi_index(
+        tuple(
+            np.where(array < 0, array + n, array) for array, n in zip(arrays, ahead, strict=True)
+        ),
+        ahead,
+    )
+    rows = writer.reshaped(node, writer.operand(node["self"]), (int(np.prod(ahead)), *rest))
+    if not np.array_equal(flat.reshape(-1), np.arange(np.prod(ahead))):
+        rows = writer.one(node, "Gather", rows, writer.constant(np.asarray(flat)), axis=0)
+    return writer.reshaped(node, rows, node.shapes[0])
+
+
 def embedding(writer: Writer, node: AtenNode) -> str:
     """Rewrite rows of a table that tokens name."""
     table, tokens = writer.operand(node["weight"]), writer.operand(node["indices"])
@@ -143,11 +170,13 @@ SHAPE_RULES: Mapping[str, Rule] = MappingProxyType(
         "aten.constant_pad_nd.default": pad,
         "aten.contiguous.default": same,
         "aten.detach.default": same,
-        "aten.dropout.default": same,
+        "aten.dropout.default": dropout,
         "aten.embedding.default": embedding,
         "aten.expand.default": expand,
         "aten.flatten.using_ints": view,
+        "aten.index.Tensor": index,
         "aten.index_select.default": index_select,
+        "aten.native_dropout.default": dropout,
         "aten.permute.default": permute,
         "aten.reshape.default": view,
         "aten.select.int": select,

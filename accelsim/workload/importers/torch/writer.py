@@ -34,6 +34,7 @@ class Writer:
         self._graph = graph
         self._names = {Ref(given.name): given.name for given in graph.inputs}
         self._shapes: dict[Ref, Shape] = {Ref(given.name): given.shape for given in graph.inputs}
+        self._truths = {Ref(given.name) for given in graph.inputs if given.is_truth}
         self._constants: dict[str, Array] = {}
         self._nodes: list[OnnxNode] = []
         self._inferred: dict[str, Shape] = {}
@@ -57,6 +58,8 @@ class Writer:
         for index, (name, shape) in enumerate(zip(names, node.shapes, strict=False)):
             self._names[Ref(node.name, index)] = name
             self._shapes[Ref(node.name, index)] = shape
+            if node.truths[index]:
+                self._truths.add(Ref(node.name, index))
             self._inferred[name] = shape
 
     def add(
@@ -79,6 +82,8 @@ class Writer:
         if value is None:
             return ""
         if isinstance(value, Ref):
+            if value not in self._names:
+                raise CannotModelError("it reads a constant that is no array of real numbers")
             return self._names[value]
         if not isinstance(value, bool | int | float):
             raise CannotModelError(f"its argument {value!r} is no number")
@@ -92,7 +97,16 @@ class Writer:
 
     def shape(self, ref: Ref) -> Shape:
         """Return the shape of a tensor."""
+        self.operand(ref)
         return self._shapes[ref]
+
+    def value(self, ref: Ref) -> Array | None:
+        """Return a constant, or None for a tensor that is computed."""
+        return self._constants.get(self.operand(ref))
+
+    def is_truth(self, ref: Ref) -> bool:
+        """Return whether a tensor is computed and holds true and false."""
+        return ref in self._truths
 
     def reshaped(self, node: AtenNode, name: str, shape: Shape) -> str:
         """Return a tensor under another shape."""
@@ -121,7 +135,7 @@ class Writer:
 
     def _as_it_is(self, node: AtenNode, reason: str) -> tuple[str, ...]:
         """Add a node that no layer will stand for."""
-        inputs = [self._names[ref] for ref in _refs(node.arguments.values())]
+        inputs = [self._names.get(ref, "") for ref in _refs(node.arguments.values())]
         return self.add(node, node.op, inputs, count=len(node.shapes), **{REASON: reason})
 
     def _layer_name(self, node: AtenNode) -> str:
