@@ -18,7 +18,7 @@ from accelsim.errors import ConfigError
 from accelsim.explore.parameters import Override, split_overrides
 from accelsim.precision import Recipe, get_recipe
 from accelsim.workload import Workload, load_workload
-from accelsim.workload.importers import import_network, is_foreign
+from accelsim.workload.importers import check_options, import_network, is_foreign
 from accelsim.workload.importers.imported import ImportedNetwork
 from accelsim.workload.inputs import InputSource, InputSources
 
@@ -122,8 +122,7 @@ def _network(
     strict: bool,
 ) -> Workload | ImportedNetwork:
     """Return a network, from `known` where it was read before."""
-    if not is_foreign(workload) and (dims or strict):
-        raise ConfigError("--dim and --strict are for the file of another tool, such as .onnx.")
+    check_options(workload, dims=dims, strict=strict)
     if isinstance(workload, ImportedNetwork):
         return workload.with_overrides(changes)
     if isinstance(workload, Workload):

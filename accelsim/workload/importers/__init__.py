@@ -88,6 +88,18 @@ def import_network(
     return ImportedNetwork(workload, {}, file.name, len(workload.layers))
 
 
+def check_options(name: object, *, dims: Mapping[str, int] | None, strict: bool) -> None:
+    """Refuse options of an import for a network that is not imported.
+
+    Raises
+    ------
+    ConfigError
+        If `dims` or `strict` is given and `name` is no file of another tool.
+    """
+    if (dims or strict) and not is_foreign(name):
+        raise ConfigError("--dim and --strict are for the file of another tool, such as .onnx.")
+
+
 def any_network(
     name: str | Path, *, dims: Mapping[str, int] | None = None, strict: bool = False
 ) -> ImportedNetwork:
@@ -98,8 +110,7 @@ def any_network(
     is_own = not Path(name).suffix or Path(name).suffix.lower() in _YAML_SUFFIXES
     if is_foreign(name) or not is_own:
         return import_network(name, dims=dims, strict=strict)
-    if dims or strict:
-        raise ConfigError("--dim and --strict are for the file of another tool, such as .onnx.")
+    check_options(name, dims=dims, strict=strict)
     workload = load_workload(name)
     return ImportedNetwork(workload, {}, Path(name).name, len(workload.layers))
 

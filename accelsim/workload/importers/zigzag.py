@@ -105,6 +105,8 @@ def load_workload_list(document: Document, *, strict: bool) -> ImportedNetwork:
 
 def _entries(root: Node) -> list[_Entry]:
     layers = root.value if isinstance(root.value, tuple) else ()
+    if not layers:
+        root.place.refuse("It is no list of layers.")
     if len(layers) > MAX_LAYERS:
         root.place.refuse(f"It has {len(layers):,} layers; at most {MAX_LAYERS:,} are read.")
     taken: set[str] = set()

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import accelsim
-from accelsim.config import dump_yaml
+from accelsim.config import dump_yaml, parse_yaml
 from accelsim.errors import ConfigError
 from accelsim.precision import get_recipe
 from accelsim.workload import load_workload, lower
 from accelsim.workload.importers import import_network, is_foreign
+from accelsim.workload.importers.timeloop import load_problem
+from accelsim.workload.importers.zigzag import load_workload_list
 
 CONV_SHAPE = """\
 problem:
@@ -260,3 +263,44 @@ def test_only_files_of_that_structure_are_taken_for_foreign(tmp_path: Path) -> N
         assert not is_foreign(path)
     with pytest.raises(ConfigError, match="neither a problem of Timeloop nor a list"):
         import_network(own)
+
+
+ODD: tuple[Any, ...] = (
+    None, True, -1, 0, 1.5, 2**40, "", "x", "[[", "O[b]+=W*I", "ix=ix+ix", [], {}, [[]], [["N"]],
+    {"name": 1}, [1, 2, 3],
+)  # fmt: skip
+
+
+def places(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the path of every value."""
+    yield path
+    if isinstance(data, dict | list):
+        for step, value in data.items() if isinstance(data, dict) else enumerate(data):
+            yield from places(value, (*path, step))
+
+
+def changed(data: Any, path: tuple[Any, ...], value: Any) -> Any:
+    if not path:
+        return value
+    copy = dict(data) if isinstance(data, dict) else list(data)
+    copy[path[0]] = changed(data[path[0]], path[1:], value)
+    return copy
+
+
+@pytest.mark.parametrize("tool", ["timeloop", "zigzag"])
+def test_any_value_in_any_place_is_read_or_refused(tmp_path: Path, tool: str) -> None:
+    padded = conv(pr_loop_dims=["IX", "IY"], padding=[[3, 2], [1, 0]])
+    data = parse_yaml(CONV).data if tool == "timeloop" else [padded, GEMM_LAYER]
+    refused = []
+    for index, path in enumerate(places(data)):
+        odd = changed(data, path, ODD[index % len(ODD)])
+        document = parse_yaml(dump_yaml(odd), file="net.yaml")
+        try:
+            if tool == "timeloop":
+                load_problem(document)
+            else:
+                load_workload_list(document, strict=False)
+        except ConfigError as error:
+            refused += error.problems
+    assert len(refused) > 30
+    assert {problem.file for problem in refused} == {"net.yaml"}
