@@ -16,8 +16,11 @@ What is counted, for a GEMM on the array:
   write of their memory; a partial sum that re-enters a column is written and read
   once more. Where outputs are stationary, sums stay in the elements' registers.
 
+* an operand in S2FP8 becomes an FP32 number each time that a pass reads it.
+
 On the vector unit a GEMM is as many multiplications and additions; a vector op is
-its element visits.
+its element visits. A store into S2FP8 gathers statistics and squeezes, and is told
+from one that only rounds.
 """
 
 from __future__ import annotations
@@ -31,6 +34,8 @@ from accelsim.arch.chip import Chip
 from accelsim.arch.interconnect import Topology
 from accelsim.cost.actions import Action, ActionCounts, Component, Verb
 from accelsim.cost.traffic import OpTraffic
+from accelsim.formats import NumberFormat, S2fp8Format
+from accelsim.precision.tensor_storage import TensorStorage
 from accelsim.schedule.kernel_rows import activation_reuse
 from accelsim.schedule.mapping import Dim, Stationary
 from accelsim.schedule.passes import PassGroup
@@ -47,10 +52,16 @@ from accelsim.workload.ops import VectorOp
 from accelsim.workload.views import View
 
 _BITS = 8
+#: Functions that a store and a read have in S2FP8.
+_STORE, _STORE_S2FP8, _LOAD_S2FP8 = "store", "store_s2fp8", "load_s2fp8"
 
 
 def count_actions(
-    work: Schedule | VectorOp, chip: Chip, traffic: OpTraffic | None = None
+    work: Schedule | VectorOp,
+    chip: Chip,
+    traffic: OpTraffic | None = None,
+    *,
+    stored_as: NumberFormat | None = None,
 ) -> ActionCounts:
     """Count what one op does.
 
@@ -63,6 +74,9 @@ def count_actions(
     traffic : OpTraffic, optional
         Bytes that DMA and vector unit move for it, from `trace_traffic`; none if
         left out.
+    stored_as : NumberFormat, optional
+        Format of what a vector op makes, which decides what a store does; none that
+        asks for statistics if left out.
 
     Examples
     --------
@@ -76,7 +90,9 @@ def count_actions(
     """
     moved = _traffic_counts(traffic or OpTraffic(), chip)
     if isinstance(work, VectorOp):
-        visits = Action(Component.VECTOR_UNIT, Verb.FUNCTION, (work.compute_format,), work.function)
+        squeezes = work.function == _STORE and _is_s2fp8(stored_as)
+        function = _STORE_S2FP8 if squeezes else work.function
+        visits = Action(Component.VECTOR_UNIT, Verb.FUNCTION, (work.compute_format,), function)
         return ActionCounts({visits: work.elements}) + moved
     if work.mapping.fallback:
         return _vector_gemm_counts(work) + moved
@@ -100,11 +116,18 @@ def array_read_bytes(schedule: Schedule) -> int:
 
     Every pass reads the stored elements of its two tiles once, halo included.
     """
+    op = schedule.stored_op
+    a, b = _array_reads(schedule)
+    return -(-(a * op.a.format.bits + b * op.b.format.bits) // _BITS)
+
+
+def _array_reads(schedule: Schedule) -> tuple[int, int]:
+    """Return the stored elements of both operands that the passes of a GEMM read."""
     op, mapping = schedule.stored_op, schedule.mapping
     m, n, k = (cut_of(op, mapping, dim, passes=True) for dim in (Dim.M, Dim.N, Dim.K))
     a = op.groups * _tiles(n) * _touched(op.a.view, m, k)
     b = op.groups * _tiles(m) * _touched(op.b.view, k, n)
-    return -(-(a * op.a.format.bits + b * op.b.format.bits) // _BITS)
+    return a, b
 
 
 def inner_additions(schedule: Schedule) -> int:
@@ -125,7 +148,23 @@ def _array_counts(schedule: Schedule, chip: Chip) -> ActionCounts:
     counts[Action(Component.MAC_ARRAY, Verb.MULTIPLY, formats)] = op.macs
     counts[Action(Component.MAC_ARRAY, Verb.ADD, formats)] = inner_additions(schedule)
     counts[Action(Component.SCRATCHPAD, Verb.READ_BYTES)] = array_read_bytes(schedule)
+    return ActionCounts(counts) + _conversions(schedule)
+
+
+def _conversions(schedule: Schedule) -> ActionCounts:
+    """Return the elements of S2FP8 that become numbers at the edge of the array."""
+    counts: dict[Action, float] = {}
+    op = schedule.stored_op
+    for operand, reads in zip((op.a, op.b), _array_reads(schedule), strict=True):
+        if isinstance(operand.format, TensorStorage) and _is_s2fp8(operand.format):
+            formats = (operand.format.multiplied_as,)
+            load = Action(Component.MAC_ARRAY, Verb.FUNCTION, formats, _LOAD_S2FP8)
+            counts[load] = counts.get(load, 0) + reads
     return ActionCounts(counts)
+
+
+def _is_s2fp8(fmt: NumberFormat | None) -> bool:
+    return isinstance(fmt, TensorStorage) and isinstance(fmt.tensor_format, S2fp8Format)
 
 
 def _tree_counts(schedule: Schedule) -> ActionCounts:

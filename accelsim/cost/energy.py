@@ -135,6 +135,8 @@ class ChipPrices:
                 return (mac.add_pj if adds else mac.multiply_pj), clock
             case Component.ACCUMULATOR, Verb.ADD:
                 return prices.adder(shape_of(action.formats[0])).energy_pj, 0.0
+            case Component.MAC_ARRAY, Verb.FUNCTION:
+                return self._function_pj(action), 0.0
             case Component.VECTOR_UNIT, Verb.FUNCTION:
                 return self._function_pj(action), self.units.lane.clock_pj
         raise UnsupportedError(f"No price is defined for the action: {action}.")

@@ -13,6 +13,7 @@ from accelsim.cost import (
     load_cost_table,
     trace_traffic,
 )
+from accelsim.formats import NumberFormat
 from accelsim.numerics.execution import Execution
 from accelsim.schedule import Schedule, op_shape_key
 from accelsim.timing import Timeline
@@ -46,13 +47,15 @@ def price_trace(
     for op in trace.ops:
         moved = traffic[op.name]
         key: Hashable
+        made: NumberFormat | None = None
         if isinstance(op, Gemm):
             work: Schedule | VectorOp = schedules[op.name]
             key = (op_shape_key(op), schedules[op.name].mapping, moved)
         else:
-            work, key = op, (op.function, op.elements, op.compute_format, moved)
+            work, made = op, trace.tensors[op.outputs[0]].format
+            key = (op.function, op.elements, op.compute_format, made, moved)
         if key not in counted:
-            counted[key] = count_actions(work, chip, moved)
+            counted[key] = count_actions(work, chip, moved, stored_as=made)
         counts.append(counted[key])
     shares = [0.0] * len(counts)
     if execution is not None:

@@ -14,6 +14,7 @@ from accelsim.cost.counting import array_read_bytes, count_actions, mean_hops
 from accelsim.cost.traffic import OpTraffic
 from accelsim.formats import get_format
 from accelsim.precision import PairRule, get_recipe
+from accelsim.schedule import make_schedules
 from accelsim.workload import load_workload, lower
 from accelsim.workload.ops import Gemm, Phase, VectorOp
 from tests.unit.cost.gemms import make_gemm, schedule, small_chip
@@ -190,3 +191,38 @@ def test_fused_products_enter_one_addition() -> None:
 
 def test_a_bus_is_crossed_once() -> None:
     assert mean_hops(load_chip("scalesim_ws_32x32")) == 1
+
+
+def test_what_is_kept_in_s2fp8_is_squeezed_and_spread() -> None:
+    """tiny: 256 pixels and 16 averages are stored, in two visits each."""
+    trace = lower(load_workload("tiny"), get_recipe("s2fp8"))
+    chip = load_chip("fp32")
+    schedules = make_schedules(trace.ops, chip)
+    stored = [op for op in trace.ops if isinstance(op, VectorOp) and op.function == "store"]
+    assert [op.elements for op in stored] == [2 * 256, 2 * 16]
+    for op in stored:
+        made = trace.tensors[op.outputs[0]].format
+        counts = count_actions(op, chip, stored_as=made)
+        (action,) = counts
+        assert (action.function, counts[action]) == ("store_s2fp8", op.elements)
+        (plain,) = count_actions(op, chip)
+        assert plain.function == "store"
+    for op in trace.ops:
+        if isinstance(op, VectorOp):
+            continue
+        counts = count_actions(schedules[op.name], chip)
+        (load,) = [one for one in counts if one.function]
+        assert load.function == "load_s2fp8"
+        assert [fmt.name for fmt in load.formats] == ["fp32"]
+        # Codes have 8 bits, so elements and bytes are the same number.
+        read = counts[Action(Component.SCRATCHPAD, Verb.READ_BYTES)]
+        assert counts[load] == read == array_read_bytes(schedules[op.name])
+
+
+def test_other_tensor_formats_are_read_as_they_are() -> None:
+    trace = lower(load_workload("tiny"), get_recipe("mx_fp8"))
+    chip = load_chip("fp8_fp32acc")
+    schedules = make_schedules(trace.ops, chip)
+    for op in trace.ops:
+        if not isinstance(op, VectorOp):
+            assert not any(one.function for one in count_actions(schedules[op.name], chip))
