@@ -18,7 +18,15 @@ from accelsim.formats.random_bits import (
     row_words,
 )
 from accelsim.numerics import rules
-from accelsim.numerics.panels import aligned, count_tasks, lanes_of, pack, run_tasks
+from accelsim.numerics.panels import (
+    DIRECT_ROWS,
+    aligned,
+    count_tasks,
+    lanes_of,
+    lay_flat,
+    pack,
+    run_tasks,
+)
 from accelsim.numerics.path_choice import PathChoice
 from accelsim.precision import Accumulator
 
@@ -46,6 +54,9 @@ def by_kernel(
     left = np.ascontiguousarray(a, dtype).view()
     # Numba tells operands that may be written from others, and would compile for both.
     left.flags.writeable = False
+    is_plain = not (choice.is_stochastic or isinstance(choice.inner, rules.ChunkRule))
+    if is_plain and left.shape[1] <= DIRECT_ROWS:
+        return _by_rows(left, b, accumulator, choice, threads)
     panels = pack(b, dtype, threads)
     batches, m, k = left.shape
     out = aligned((batches, m, panels.shape[1] * lanes_of(dtype)), dtype, zeros=True)
@@ -57,6 +68,28 @@ def by_kernel(
         work = _work(arguments, skip_zeros=skip_zeros)
     run_tasks(work, tasks, threads)
     return out[..., : b.shape[-1]]
+
+
+def _by_rows(
+    left: _Array, b: _Array, accumulator: Accumulator, choice: PathChoice, threads: int
+) -> _Array:
+    """Run the kernel that reads B where it lies."""
+    from accelsim.numerics.kernels.block_rows import multiply_rows
+
+    (batches, m, k), n = left.shape, b.shape[-1]
+    lanes = lanes_of(left.dtype)
+    panels = -(-n // lanes)
+    out = aligned((batches, m, panels, lanes), left.dtype, zeros=True)
+    flat = lay_flat(b, left.dtype).view()
+    flat.flags.writeable = False
+    chunk = accumulator.chunk_length(k)
+    work = partial(multiply_rows, choice.inner, choice.outer, left, flat, out, chunk, n)
+    run_tasks(work, count_tasks(batches, m, panels), threads)
+    columns = out.reshape(batches, m, panels * lanes)
+    if n % lanes and n > lanes:
+        # The last vector began where it ends with the last column.
+        columns[..., n - lanes : n] = columns[..., -lanes:].copy()
+    return columns[..., :n]
 
 
 def _work(arguments: tuple[Any, ...], *, skip_zeros: bool) -> _Work:

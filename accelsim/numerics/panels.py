@@ -19,6 +19,8 @@ PANEL_BYTES = 256
 CACHE_LINE_BYTES = 64
 #: Rows that one task computes.
 ROWS_PER_TASK = 64
+#: Rows up to which B is not laid out anew but read where it lies.
+DIRECT_ROWS = 4
 #: Part of the dense work that skipping must leave at most, listing included: fours of
 #: rows wait for the longest list among them.
 SKIPPING_THRESHOLD = 0.75
@@ -65,11 +67,21 @@ def pack(b: _Array, dtype: np.dtype[Any], threads: int = 1) -> _Array:
     return packed
 
 
-def skipping_pays(zero_share: float, k: int, n: int) -> bool:
+def lay_flat(b: _Array, dtype: np.dtype[Any]) -> _Array:
+    """Return (batch, k, n) as a flat array, with a vector behind it if n is less than that."""
+    lanes = lanes_of(dtype)
+    if b.shape[-1] >= lanes:
+        return np.ascontiguousarray(b, dtype).reshape(-1)
+    flat = aligned((b.size + lanes,), dtype, zeros=True)
+    flat[: b.size].reshape(b.shape)[...] = b
+    return flat
+
+
+def skipping_pays(zero_share: float, m: int, k: int, n: int) -> bool:
     """Return whether it is faster to skip the zeros of A."""
     panels = -(-n // (PANEL_BYTES // 4))
     work = 1.0 - zero_share + LISTING_COST / max(1, panels)
-    return k < MAX_SKIPPING_K and work < SKIPPING_THRESHOLD
+    return m > DIRECT_ROWS and k < MAX_SKIPPING_K and work < SKIPPING_THRESHOLD
 
 
 def count_tasks(batches: int, m: int, panels: int) -> int:

@@ -50,13 +50,13 @@ def multiply_tasks(
             i = start
             while i < stop:
                 if i + 4 <= stop:
-                    _four_rows(
+                    add_four_rows(
                         inner, outer, flat_a, base_a + i * k, k, flat_b, base_b, lanes,
                         flat_out, base_out + i * n, n, chunk, k0, k1,
                     )  # fmt: skip
                     i += 4
                 else:
-                    _one_row(
+                    add_one_row(
                         inner, outer, flat_a, base_a + i * k, flat_b, base_b, lanes,
                         flat_out, base_out + i * n, chunk, k0, k1,
                     )  # fmt: skip
@@ -64,7 +64,7 @@ def multiply_tasks(
 
 
 @compiled
-def _four_rows(
+def add_four_rows(
     inner: Any,
     outer: Any,
     a: Any,
@@ -102,7 +102,7 @@ def _four_rows(
 
 
 @compiled
-def _one_row(
+def add_one_row(
     inner: Any,
     outer: Any,
     a: Any,

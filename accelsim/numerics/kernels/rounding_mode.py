@@ -11,6 +11,7 @@ from numba.extending import intrinsic
 
 #: As in `accelsim.numerics.kernels.vector`: what it returns is called in compiled code only.
 _operation: Any = intrinsic
+_declare: Any = cgutils.get_or_insert_function
 #: As LLVM numbers them.
 _TOWARD_ZERO = 0
 _NEAREST_EVEN = 1
@@ -24,9 +25,7 @@ def _set_mode(mode: int) -> Any:
         def generate(context: Any, builder: Any, _signature: Any, _args: Any) -> Any:
             number = ir.IntType(32)
             function_type = ir.FunctionType(ir.VoidType(), [number])
-            change = cgutils.get_or_insert_function(
-                builder.module, function_type, "llvm.set.rounding"
-            )
+            change = _declare(builder.module, function_type, "llvm.set.rounding")
             builder.call(change, [ir.Constant(number, mode)])
             return context.get_dummy_value()
 

@@ -9,7 +9,7 @@ import pytest
 
 from accelsim.formats import Rounding, get_format
 from accelsim.formats.random_bits import StreamKey
-from accelsim.numerics import multiply_matrices
+from accelsim.numerics import PathName, multiply_matrices
 from accelsim.numerics.compiled_product import by_kernel
 from accelsim.numerics.rule_constants import stochastic64
 from accelsim.numerics.rules import Stochastic32
@@ -77,3 +77,30 @@ def test_a_kernel_that_cuts_off_leaves_the_rounding_of_others_alone():
     accumulator = Accumulator(format="fp16_e6m9", rounding=Rounding.STOCHASTIC)
     multiply_matrices(_fp8(3, 8, seed=0), _fp8(8, 70, seed=1), accumulator, key=KEY)
     assert np.float32(1.0) + np.float32(1.5 * 2.0**-24) == np.float32(1.0 + 2.0**-23)
+
+
+@pytest.mark.parametrize("n", [1, 3, 63, 64, 65, 130])
+@pytest.mark.parametrize("m", [1, 2, 3, 4])
+def test_few_rows_are_multiplied_by_b_where_it_lies(m, n):
+    """Vectors that reach into the next row, that end with the last column, and whole ones."""
+    a, b = _fp8(2, m, 300, seed=1), _fp8(2, 300, n, seed=2)
+    for accumulator in (
+        Accumulator(format="fp16_e6m9", chunk_size=64),
+        Accumulator(format="fp16_e6m9", rounding=Rounding.UP),
+    ):
+        assert_is_the_definition(a, b, accumulator, threads=2)
+        transposed = np.ascontiguousarray(b.swapaxes(1, 2)).swapaxes(1, 2)
+        assert_is_the_definition(a, transposed, accumulator)
+
+
+def test_a_nan_beside_short_rows_of_b_stays_in_its_column():
+    a, b = np.ones((1, 5), np.float32), np.ones((5, 3), np.float32)
+    b[4, 2] = np.nan
+    found = multiply_matrices(a, b, Accumulator(format="fp32")).values
+    np.testing.assert_array_equal(found, [[5.0, 5.0, np.nan]])
+
+
+def test_overflow_of_a_few_rows_follows_the_format():
+    a, b = _fp8(2, 40, seed=1) * 2.0**13, _fp8(40, 70, seed=2) * 2.0**13
+    path = assert_is_the_definition(a, b, Accumulator(format="fp16_e6m9", chunk_size=8))
+    assert path.name is PathName.BOUNDED
