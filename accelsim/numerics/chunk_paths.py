@@ -37,10 +37,10 @@ def choose_chunk_path(
         return PathChoice(PathName.DEFINITION, ("an operand is not finite",))
     if accumulator.method is AccumulationMethod.EXACT:
         return _exact(products)
-    if Rounding.STOCHASTIC in (accumulator.rounding, accumulator.resolved_outer_rounding):
-        reason = f"stochastic rounding has no kernel for method {accumulator.method}"
-        return PathChoice(PathName.DEFINITION, (reason,))
     if accumulator.method is AccumulationMethod.ALIGNED:
+        if Rounding.STOCHASTIC in (accumulator.rounding, accumulator.resolved_outer_rounding):
+            reason = "stochastic rounding has no kernel for aligned groups"
+            return PathChoice(PathName.DEFINITION, (reason,))
         return _aligned(products, accumulator, inner, outer)
     return _grouped(products, accumulator, inner, outer)
 
@@ -121,8 +121,8 @@ def _aligned(
 def _rules(
     accumulator: Accumulator, inner: FloatFormat, outer: FloatFormat
 ) -> tuple[rules.Rule, rules.Rule]:
-    saturate = accumulator.saturate
+    saturate, count = accumulator.saturate, accumulator.random_bits
     return (
-        rule64(inner, accumulator.rounding, saturate=saturate),
-        rule64(outer, accumulator.resolved_outer_rounding, saturate=saturate),
+        rule64(inner, accumulator.rounding, saturate=saturate, random_bits=count),
+        rule64(outer, accumulator.resolved_outer_rounding, saturate=saturate, random_bits=count),
     )

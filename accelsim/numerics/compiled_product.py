@@ -122,9 +122,13 @@ def _random_work(
 
         halves = _columns_by_halves(columns, panels.shape[-1])
         return partial(multiply_tasks_random32, *arguments, *rows, halves)
+    width = field_width(accumulator.random_bits)
+    if isinstance(inner, rules.GroupedSum):
+        from accelsim.numerics.kernels.block_random_groups import multiply_tasks_random_groups
+
+        return partial(multiply_tasks_random_groups, *arguments, *rows, columns, width)
     from accelsim.numerics.kernels.block_random import multiply_tasks_random
 
-    width = field_width(accumulator.random_bits)
     return partial(multiply_tasks_random, *arguments, *rows, columns, width)
 
 

@@ -165,7 +165,7 @@ def _dispatch(
         skips = (
             choice.may_skip_zeros
             and facts.finite
-            and skipping_pays(facts.zero_share, *a.shape[1:], b.shape[-1])
+            and skipping_pays(facts.zero_share, a.shape[1], *b.shape[1:])
         )
         out = by_kernel(a, b, accumulator, choice, threads, key, skip_zeros=skips)
         if skips:

@@ -86,7 +86,8 @@ class PathChoice:
     def is_stochastic(self) -> bool:
         """Whether a kernel needs random words."""
         random = (rules.Stochastic64, rules.Stochastic32, rules.StochasticThreshold64)
-        return isinstance(self.inner, random) or isinstance(self.outer, random)
+        inner = self.inner.rounding if isinstance(self.inner, rules.ChunkRule) else self.inner
+        return isinstance(inner, random) or isinstance(self.outer, random)
 
     @property
     def may_skip_zeros(self) -> bool:

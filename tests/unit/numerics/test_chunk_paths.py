@@ -60,7 +60,9 @@ def assert_is_the_definition(a, b, accumulator, **options):
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("outer", ["fp16_e6m9", "dlfloat16"])
-@pytest.mark.parametrize("rounding", [Rounding.NEAREST_EVEN, Rounding.TOWARD_ZERO])
+@pytest.mark.parametrize(
+    "rounding", [Rounding.NEAREST_EVEN, Rounding.TOWARD_ZERO, Rounding.STOCHASTIC]
+)
 def test_kernels_give_the_bits_of_the_definition(case, family, outer, rounding):
     a, b = _family(family, 5, 43, 70)
     accumulator = Accumulator(
@@ -89,6 +91,27 @@ def test_kernels_equal_the_scalar_oracle(case):
     accumulator = Accumulator(format="fp16_e5m10", chunk_size=9, **CASES[case][0])
     expected = [[dot_scalar(x, y, accumulator) for y in b.T] for x in a]
     np.testing.assert_array_equal(matmul(a, b, accumulator), expected)
+
+
+@pytest.mark.parametrize("case", ["round_once", "fused", "fused_by_4"])
+@pytest.mark.parametrize("bits", [1, 16, 25])
+@pytest.mark.parametrize("outer_rounding", [Rounding.STOCHASTIC, Rounding.NEAREST_EVEN])
+def test_groups_are_rounded_at_random_as_the_scalar_oracle_does(case, bits, outer_rounding):
+    """Chunks of nine: groups begin within words; a second panel and a second batch."""
+    a, b = _tame(3, 40, 66)
+    accumulator = Accumulator(
+        format="fp16_e6m9", chunk_size=9, rounding=Rounding.STOCHASTIC, random_bits=bits,
+        outer_rounding=outer_rounding, **CASES[case][0],
+    )  # fmt: skip
+    assert _choice(a, b, accumulator).name is PathName.GROUPED
+    found = matmul(np.stack([a, -a]), b * 1.09375, accumulator, key=KEY)
+    for batch, row, column in ((0, 0, 0), (0, 2, 65), (1, 1, 64), (1, 2, 3)):
+        left = a[row] if batch == 0 else -a[row]
+        expected = dot_scalar(
+            left, b[:, column] * 1.09375, accumulator, key=KEY, row=3 * batch + row, column=column
+        )
+        assert found[batch, row, column] == expected
+    assert_is_the_definition(np.stack([a, -a]), b * 1.09375, accumulator, threads=2)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
