@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -287,9 +287,16 @@ def _run_job(job: Job, on_progress: Progress) -> RunResult:
         seed=job.seed,
         version=__version__,
     )
-    if job.imported is None:
-        return result
-    return replace(result, warnings=(*result.warnings, *job.imported.warnings()))
+    more = (*_unread(job), *(job.imported.warnings() if job.imported else ()))
+    return replace(result, warnings=(*result.warnings, *more)) if more else result
+
+
+def _unread(job: Job) -> Iterator[str]:
+    """Say which given files were not looked at because no values are computed."""
+    given = [name for name, source in (("input", job.input), ("weights", job.weights))
+             if source is not None]  # fmt: skip
+    if given and job.numerics == "off":
+        yield f"numerics is off: the {' and the '.join(given)} that were given were not read."
 
 
 @lru_cache(maxsize=32)

@@ -29,24 +29,22 @@ def parse_dims(
     return dims
 
 
+DIM_OPTION = click.option(
+    "--dim",
+    "dims",
+    multiple=True,
+    metavar="NAME=N",
+    callback=parse_dims,
+    help="Extent of a symbolic dimension of an .onnx model.",
+)
+
+
 def import_options(command: Command) -> Command:
     """Add the options of an import."""
-    options = [
-        click.option(
-            "--dim",
-            "dims",
-            multiple=True,
-            metavar="NAME=N",
-            callback=parse_dims,
-            help="Extent of a symbolic dimension of an .onnx model.",
-        ),
-        click.option(
-            "--strict", is_flag=True, help="Refuse a model with a part that is not modelled."
-        ),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+    strict = click.option(
+        "--strict", is_flag=True, help="Refuse a model with a part that is not modelled."
+    )
+    return DIM_OPTION(strict(command))
 
 
 @click.command("import")

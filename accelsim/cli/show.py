@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from accelsim.cli.console import print_json, print_tables
+from accelsim.cli.importing import DIM_OPTION
 from accelsim.errors import AccelsimError
 
 EXIT_INPUT = 2
@@ -67,7 +68,7 @@ _COST_TABLE = click.option(
 )  # fmt: skip
 
 _show_command("arch", "Print a chip with every default filled in.", _SET)
-_show_command("workload", "Print a network layer by layer.", _SET)
+_show_command("workload", "Print a network layer by layer.", DIM_OPTION, _SET)
 _show_command("recipe", "Print which number goes where.", _SET)
 _show_command(
     "format",
@@ -83,26 +84,30 @@ _show_command(
     _SUM,
     _COST_TABLE,
 )
-_show_command("trace", "Print the ops that a network lowers to.", _ARCH, _RECIPE, _BATCH, _SET)
+_show_command(
+    "trace", "Print the ops that a network lowers to.", _ARCH, _RECIPE, _BATCH, DIM_OPTION, _SET
+)
 _show_command(
     "timeline", "Print when every unit is busy; draw it with -o.",
-    _ARCH, _RECIPE, _BATCH, _OP_OR_ALL, _GANTT, _SET,
+    _ARCH, _RECIPE, _BATCH, _OP_OR_ALL, _GANTT, DIM_OPTION, _SET,
 )  # fmt: skip
 _show_command(
-    "schedule", "Print the loop nest and the order of additions.", _ARCH, _RECIPE, _BATCH, _OP, _SET
-)
+    "schedule", "Print the loop nest and the order of additions.",
+    _ARCH, _RECIPE, _BATCH, _OP, DIM_OPTION, _SET,
+)  # fmt: skip
 
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-def check(files: tuple[str, ...]) -> int:
+@DIM_OPTION
+def check(files: tuple[str, ...], dims: dict[str, int]) -> int:
     """Check chip, network, recipe and cost-table files; print every problem."""
     from accelsim.report.inventory import check_file
 
     faults = 0
     for file in files:
         try:
-            kind = check_file(file)
+            kind = check_file(file, dims=dims)
         except AccelsimError as error:
             faults += 1
             click.echo(f"accelsim: {error}", err=True)
@@ -114,7 +119,10 @@ def check(files: tuple[str, ...]) -> int:
 @click.command("list")
 @click.argument("kind", required=False)
 def list_(kind: str | None) -> None:
-    """List what has a name: chips, networks, recipes, formats, dataflows, cost tables."""
+    """List what has a name, or one KIND of it.
+
+    Kinds are archs, workloads, recipes, formats, dataflows, cost_tables and data_sets.
+    """
     from accelsim.report.inventory import catalog
     from accelsim.report.tables import names_table
 

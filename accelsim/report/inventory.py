@@ -49,7 +49,7 @@ _LOADERS: Mapping[str, Callable[[Path], object]] = {
 }
 
 
-def check_file(path: str | Path) -> str:
+def check_file(path: str | Path, *, dims: Mapping[str, int] | None = None) -> str:
     """Check one file and return its kind.
 
     The kind is told by the keys of the file: ``mac_array`` for a chip, ``layers``
@@ -67,7 +67,7 @@ def check_file(path: str | Path) -> str:
     if not path.is_file():
         raise DataError(f"{path}: no such file.")
     if is_foreign(path):
-        load_workload(path)
+        load_workload(path, dims=dims)
         return "workload"
     kind = _kind_of(path)
     _LOADERS[kind](path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,10 +43,12 @@ def recipe(name_or_path: str, *, overrides: Sequence[str] = ()) -> Page:
     yield dump_yaml(get_recipe(name_or_path, changes["recipe"]).model_dump(mode="json"))
 
 
-def workload(name_or_path: str, *, overrides: Sequence[str] = ()) -> Page:
+def workload(
+    name_or_path: str, *, dims: Mapping[str, int] | None = None, overrides: Sequence[str] = ()
+) -> Page:
     """Print a network: every layer, its output shape, parameters and MACs."""
     changes = split_overrides(overrides, {"workload": Workload})
-    network = load_workload(name_or_path, changes["workload"])
+    network = load_workload(name_or_path, changes["workload"], dims=dims)
     rows = [
         (node.name, node.layer.kind, " x ".join(map(str, node.output_shape)), f"{node.macs:,}")
         for node in network.graph.nodes
@@ -56,10 +58,16 @@ def workload(name_or_path: str, *, overrides: Sequence[str] = ()) -> Page:
 
 
 def trace(
-    name_or_path: str, *, arch: str, recipe: str | None, batch: int, overrides: Sequence[str] = ()
+    name_or_path: str,
+    *,
+    arch: str,
+    recipe: str | None,
+    batch: int,
+    dims: Mapping[str, int] | None = None,
+    overrides: Sequence[str] = (),
 ) -> Page:
     """Print the ops that a network lowers to under a recipe."""
-    lowered, _ = _lowered(name_or_path, arch, recipe, batch, overrides)
+    lowered, _ = _lowered(name_or_path, arch, recipe, batch, dims, overrides)
     rows = [(op.name, op.kind, *_reads_and_writes(op)) for op in lowered.ops]
     title = f"{lowered.workload} under {lowered.recipe}, batch {lowered.batch}"
     yield plain_table(title, ("op", "kind", "shape", "reads", "computes in", "writes"), rows)
@@ -73,10 +81,11 @@ def schedule(
     recipe: str | None,
     batch: int,
     op: str | None,
+    dims: Mapping[str, int] | None = None,
     overrides: Sequence[str] = (),
 ) -> Page:
     """Print the loop nest of a GEMM and the order in which its products are added."""
-    lowered, chip = _lowered(name_or_path, arch, recipe, batch, overrides)
+    lowered, chip = _lowered(name_or_path, arch, recipe, batch, dims, overrides)
     by_name = {gemm.name: gemm for gemm in lowered.gemms}
     name = next(iter(by_name), "") if op is None else op
     if name not in by_name:
@@ -93,10 +102,11 @@ def timeline(
     batch: int,
     op: str | None,
     output: Path | None = None,
+    dims: Mapping[str, int] | None = None,
     overrides: Sequence[str] = (),
 ) -> Page:
     """Print when every unit is busy with the ops, or with one; draw it where asked."""
-    lowered, chip = _lowered(name_or_path, arch, recipe, batch, overrides)
+    lowered, chip = _lowered(name_or_path, arch, recipe, batch, dims, overrides)
     found = simulate(lowered, chip, make_schedules(lowered.ops, chip))
     if op is not None and op not in {one.name for one in lowered.ops}:
         raise UnknownNameError("op of the trace", op, [one.name for one in lowered.ops])
@@ -129,13 +139,19 @@ def units(name_or_path: str, *, accumulator: str, cost_table: str) -> Page:
 
 
 def _lowered(
-    name: str, arch: str, recipe: str | None, batch: int, overrides: Sequence[str]
+    name: str,
+    arch: str,
+    recipe: str | None,
+    batch: int,
+    dims: Mapping[str, int] | None,
+    overrides: Sequence[str],
 ) -> tuple[Trace, Chip]:
     targets: dict[str, type[BaseModel]] = {"arch": Chip, "recipe": Recipe, "workload": Workload}
     changes = split_overrides(overrides, targets)
     chip = load_chip(arch, changes["arch"])
     policy = get_recipe(recipe or chip.default_recipe, changes["recipe"])
-    return lower(load_workload(name, changes["workload"]), policy, batch=batch), chip
+    network = load_workload(name, changes["workload"], dims=dims)
+    return lower(network, policy, batch=batch), chip
 
 
 def _arithmetic(plan: Schedule) -> str:

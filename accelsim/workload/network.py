@@ -12,7 +12,7 @@ from pydantic import Field, GetPydanticSchema, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
 from accelsim.config import StrictModel, load_model
-from accelsim.errors import UnknownNameError
+from accelsim.errors import ConfigError, UnknownNameError
 from accelsim.files import resource_path
 from accelsim.registry import Registry
 from accelsim.workload.graph import INPUT, Graph, LayerError, resolve_graph
@@ -217,16 +217,23 @@ class Workload(StrictModel):
         return batch * sum(node.macs for node in self.graph.nodes)
 
 
-def load_workload(name: str | Path, overrides: Sequence[tuple[str, str]] = ()) -> Workload:
+def load_workload(
+    name: str | Path,
+    overrides: Sequence[tuple[str, str]] = (),
+    *,
+    dims: Mapping[str, int] | None = None,
+) -> Workload:
     """Load a network that ships with accelsim, a YAML file, or one of another tool.
 
     Parameters
     ----------
     name : str or Path
-        A name such as ``resnet50``, or a path; ``.onnx`` is a model whose shapes are all
-        known, ``.csv`` a topology of SCALE-Sim, and ``.yaml`` may be Timeloop's or ZigZag's.
+        A name such as ``resnet50``, or a path; ``.onnx`` is a model, ``.csv`` a topology
+        of SCALE-Sim, and ``.yaml`` may be Timeloop's or ZigZag's.
     overrides : sequence of (key, text)
         Values to put in last, such as ``("fold_batch_norm", "true")``.
+    dims : mapping from str to int, optional
+        Extents of symbolic dimensions, for an ``.onnx`` model.
 
     Raises
     ------
@@ -238,7 +245,9 @@ def load_workload(name: str | Path, overrides: Sequence[tuple[str, str]] = ()) -
     from accelsim.workload.importers import import_network, is_foreign
 
     if is_foreign(name):
-        return import_network(name).with_overrides(overrides).workload
+        return import_network(name, dims=dims).with_overrides(overrides).workload
+    if dims:
+        raise ConfigError("--dim is for the file of another tool, such as .onnx.")
     path = resource_path("workloads", str(name))
     workload = load_model(path, Workload, overrides=overrides, flag="--set workload.")
     if not workload.cached:

@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import accelsim
+from accelsim.cli import cli
 from accelsim.errors import ConfigError, DataError, MissingExtraError
 from accelsim.workload.importers.onnx import load_onnx
 from tests.onnx_models import (
@@ -383,3 +385,13 @@ def test_without_the_package_the_command_that_installs_it_is_named(
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(MissingExtraError, match=r'pip install "accelsim\[onnx\]"'):
         load_onnx(path)
+
+
+def test_show_and_check_take_extents_too(tmp_path: Path) -> None:
+    path = str(save(small_model(("N", 3, "height", 8)), tmp_path))
+    assert accelsim.load_workload(path, dims={"height": 6}).macs() == 6 * 8 * 4 * 27 + 20
+    command = CliRunner()
+    for words in (["show", "workload"], ["show", "trace"], ["check"]):
+        assert command.invoke(cli, [*words, path, "--dim", "height=6"]).exit_code == 0
+    with pytest.raises(ConfigError, match="--dim is for the file of another tool"):
+        accelsim.load_workload("tiny", dims={"height": 6})
