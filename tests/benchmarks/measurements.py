@@ -20,9 +20,9 @@ import numpy as np
 
 from accelsim.api import sweep
 from accelsim.arch import load_chip
-from accelsim.formats import get_format
+from accelsim.formats import Rounding, get_format
 from accelsim.numerics import matmul
-from accelsim.precision import Accumulator, get_recipe
+from accelsim.precision import AccumulationMethod, Accumulator, PairRule, get_recipe
 from accelsim.schedule import make_schedules
 from accelsim.timing import estimate, simulate
 from accelsim.workload import load_workload, lower
@@ -31,6 +31,13 @@ from tests.benchmarks.test_gemm_speed import CASES, CHUNKED, KEY, N, operands, s
 REPEATS = 7
 #: Elements of a quantized array: 256 KiB of float32, which stay in a second-level cache.
 QUANTIZED = 1 << 16
+#: Ways to round exact sums of several products at random.
+GROUPED = {
+    "one rounding per chunk": {"method": AccumulationMethod.ROUND_ONCE},
+    "fused pairs": {"pair": PairRule.FUSED, "pair_size": 2},
+}
+#: Rows, length and columns of products that are bound by reading B, or have few outputs.
+THIN_SHAPES = ((1, 2048, 1000), (4, 2048, 1000), (1, 1_000_000, 1), (4, 1_000_000, 16))
 #: First product of a process, in CPU seconds, after Numba itself was imported.
 _FIRST_PRODUCT = """
 import sys, time
@@ -103,6 +110,36 @@ def part_of_blas(name: str) -> Speed:
     ratios = sorted(blas / own for blas, own in pairs)
     own = statistics.median(own for _, own in pairs)
     return Speed(name, statistics.median(ratios), ratios[0], ratios[-1], N**3 / own * 1e-9, target)
+
+
+def thin_products() -> list[tuple[str, float, float]]:
+    """Return shape, CPU seconds on one thread and part of float32 BLAS of products of few rows.
+
+    Nearest-even (1,6,9) in chunks of 64, formats given; medians of alternate runs.
+    """
+    rng = np.random.default_rng(0)
+    fp8, accumulator = get_format("fp8_e5m2"), Accumulator(**CHUNKED)
+    rows = []
+    for m, k, n in THIN_SHAPES:
+        a, b = (
+            np.asarray(fp8.quantize(rng.standard_normal(shape, np.float32)), np.float32)
+            for shape in ((m, k), (k, n))
+        )
+        ours = partial(matmul, a, b, accumulator, a_format=fp8, b_format=fp8)
+        ours()
+        pairs = [(cpu_seconds(partial(np.matmul, a, b)), cpu_seconds(ours)) for _ in range(REPEATS)]
+        part = statistics.median(blas / own for blas, own in pairs)
+        rows.append((f"{m} x {k:,} x {n:,}", statistics.median(own for _, own in pairs), part))
+    return rows
+
+
+def grouped_per_second(**fields: object) -> float:
+    """Return MACs a second of a 256^3 product with stochastic rounding of groups, one thread."""
+    a, b = (matrix[:256, :256] for matrix in operands(1.0, 0.0))
+    accumulator = Accumulator(**CHUNKED, rounding=Rounding.STOCHASTIC, **fields)
+    run = partial(matmul, a, b, accumulator, key=KEY)
+    run()
+    return 256**3 / statistics.median(cpu_seconds(run) for _ in range(REPEATS))
 
 
 def two_threads() -> float:

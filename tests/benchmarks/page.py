@@ -51,6 +51,7 @@ def main() -> None:
     with threadpool_limits(1):
         body = [
             paths([measurements.part_of_blas(name) for name in CASES if name != TWO_THREADS]),
+            thin(),
             threads(),
             compilation(),
             timing(),
@@ -96,6 +97,26 @@ def paths(speeds: Sequence[Speed]) -> str:
 chunks. Every addition is rounded, and the bits are those of the definition.
 
 {table}
+"""
+
+
+def thin() -> str:
+    """Return what products of few rows take, and groups that are rounded at random."""
+    rows = [
+        (shape, f"{seconds * 1e3:.2f} ms", f"{part:.0%}")
+        for shape, seconds, part in measurements.thin_products()
+    ]
+    rates = [
+        f"{name} {measurements.grouped_per_second(**fields) * 1e-9:.1f}"
+        for name, fields in measurements.GROUPED.items()
+    ]
+    return f"""## Few rows, long sums
+
+One thread, nearest-even, chunks of 64; B is read where it lies.
+
+{_table(("rows x length x columns", "CPU time", "part of BLAS"), rows)}
+
+Exact sums of several products, rounded at random, 256 x 256 x 256: {", ".join(rates)} GMAC/s.
 """
 
 
