@@ -20,8 +20,9 @@ MODEST_PART = 4
 #: A way to run an op: the busiest core's share, and its blocks.
 Choice = tuple[Share, Candidate]
 
-#: Into how many parts the search cuts an extent.
-_PARTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128, 256, 512, 1024, 4096, 16384)
+_FEW_PARTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128, 256, 512, 1024)
+#: Into how many parts the search cuts an extent; far more of them for batches of any size.
+_PARTS = (*_FEW_PARTS, *(4**at for at in range(6, 32)))
 
 
 def shares(op: Gemm, chip: Chip, layout: ArrayLayout) -> Iterator[Share]:

@@ -8,6 +8,7 @@ import pytest
 
 from accelsim.arch import Chip, load_chip
 from accelsim.schedule import Dim, Level, Schedule, make_schedule, working_set
+from accelsim.schedule.candidates import ladder
 from accelsim.schedule.footprints import footprints
 from accelsim.testing.check_dataflow import example_chip, example_gemm
 from accelsim.workload.views import ConvolutionView, MatrixView
@@ -134,3 +135,10 @@ def test_single_buffered_scratchpad_may_be_filled_whole() -> None:
     assert max(working_set(op, block).total_bytes for block in halved.blocks()) <= 8192
     assert max(working_set(op, block).total_bytes for block in whole.blocks()) <= 16384
     assert whole.block_count <= halved.block_count
+
+
+def test_tile_sizes_of_huge_extents_have_no_gap() -> None:
+    sizes = ladder(10**9, 1)
+    assert sizes[0] == 10**9
+    assert sizes[-1] == 1
+    assert all(larger <= 4 * smaller for larger, smaller in pairwise(sizes))
