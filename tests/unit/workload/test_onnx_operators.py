@@ -316,6 +316,7 @@ ARITHMETIC = [
          constants={"w": numbers(6, 6, 1, 1)}, is_map=True),
 ]  # fmt: skip
 
+
 def cell(op: str, kinds: str, outputs: Sequence[str], gates: int, more: Sequence[Any] = (),
          directions: int = 1, **attributes: Any) -> dict[str, Any]:  # fmt: skip
     units, features = 4, 3
