@@ -15,9 +15,9 @@ from accelsim.numerics.panels import run_tasks
 
 Array = NDArray[np.floating[Any]]
 
-#: Elements that element-wise steps work on at a time: few enough for the caches, so many that
-#: the calls of a block cost nothing beside its numbers.
-BLOCK_ELEMENTS = 1 << 17
+#: Elements that element-wise steps work on at a time: few enough for the second-level cache,
+#: so many that the calls of a block cost little beside its numbers.
+BLOCK_ELEMENTS = 1 << 16
 
 
 def fill_rows(function: Callable[[slice], Array], out: Array, *, threads: int = 1) -> Array:

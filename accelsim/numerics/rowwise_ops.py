@@ -46,9 +46,10 @@ def stored_by_rows(
     Returns
     -------
     array or None
-        None for an op that has to see its tensors whole, or whose tensors are small.
+        None for an op that has to see its tensors whole, or whose tensors are small, and
+        for one thread, which would gain less than the copy of each block costs.
     """
-    if not _may_be_cut(op, inputs, info):
+    if threads == 1 or not _may_be_cut(op, inputs, info):
         return None
     columns = inputs[0].shape[-1]
     is_cut = [x.shape == inputs[0].shape for x in inputs]

@@ -27,7 +27,7 @@ Array = NDArray[np.floating[Any]]
 #: Rows from which a compiled sum is faster than a loop over rows.
 COMPILED_ROWS = 64
 #: Blocks of terms that are made before they are added.
-BLOCKS_AT_ONCE = 8
+BLOCKS_AT_ONCE = 16
 #: Columns, a kilobyte of a row, that are read together; threads share the others.
 COLUMN_GROUP = 256
 
