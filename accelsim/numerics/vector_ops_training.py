@@ -51,8 +51,8 @@ def _largest_place(inputs: Sequence[Array], attrs: Attributes, _arithmetic: Arit
 
 
 def _place_backward(inputs: Sequence[Array], attrs: Attributes, arithmetic: Arithmetic) -> Array:
-    extents = attribute_pair(attrs["extents"])
-    return backward.place_backward(*inputs, extents, attribute_window(attrs), arithmetic)
+    extents, window = attribute_pair(attrs["extents"]), attribute_window(attrs)
+    return backward.place_backward(inputs[0], inputs[1], extents, window, arithmetic)
 
 
 def _max_pool_backward(inputs: Sequence[Array], attrs: Attributes, arithmetic: Arithmetic) -> Array:
