@@ -42,6 +42,7 @@ def test_a_model_becomes_a_network_with_its_weights(model: Path, tmp_path: Path)
     assert f"{target}: 1 layers, {MACS:,} MACs, 108 parameters" in result.stdout
     assert "1 of 2 nodes of net.onnx are not modelled" in result.stderr
     assert load_workload(target).macs() == MACS
+    assert "1 of 2 nodes of net.onnx are not modelled" in load_workload(target).description
     same = invoke("run", target, "--weights", tmp_path / "made.safetensors", "--arch", "fp32",
                   "--json", "-q")  # fmt: skip
     direct = invoke("run", model, "--dim", "height=8", "--arch", "fp32", "--json", "-q")

@@ -42,7 +42,7 @@ def weights_path(path: Path) -> Path:
 def save_network(network: ImportedNetwork, path: Path) -> tuple[Path, ...]:
     """Write a network as YAML and its weights, if it has any, as safetensors.
 
-    Each file is written whole or not at all, the network last.
+    What is not modelled stands in the description. Each file is written whole or not at all, the network last.
 
     Parameters
     ----------
@@ -73,6 +73,9 @@ def save_network(network: ImportedNetwork, path: Path) -> tuple[Path, ...]:
         atomic_write(weights_path(path), save(arrays))
         written.append(weights_path(path))
     document = network.workload.model_dump(mode="json", exclude_defaults=True)
+    if network.not_modelled:
+        texts = (network.workload.description, network.warnings()[-1])
+        document["description"] = " ".join(text for text in texts if text)
     atomic_write(path, dump_yaml(document))
     return (path, *written)
 
