@@ -42,7 +42,8 @@ def weights_path(path: Path) -> Path:
 def save_network(network: ImportedNetwork, path: Path) -> tuple[Path, ...]:
     """Write a network as YAML and its weights, if it has any, as safetensors.
 
-    What is not modelled stands in the description. Each file is written whole or not at all, the network last.
+    What is not modelled stands in the description. Each file is written whole or not at
+    all, the network last.
 
     Parameters
     ----------
