@@ -21,7 +21,6 @@ MARK = "<!-- results -->"
 STUDIES = (
     ("efficientnet_lite0", "imagenet_samples", 20, 10),
     ("minilm_l6", "lee", None, 8),
-    ("minilm_l6", "simlex", 400, 8),
 )
 _PJ_PER_MJ = 1e9
 
