@@ -60,8 +60,13 @@ def read_npy(path: Path) -> NDArray[Any]:
     return _real(path, "its array", values)
 
 
-def read_npz(path: Path, names: Collection[str] | None = None) -> dict[str, NDArray[Any]]:
+def read_npz(
+    path: Path, names: Collection[str] | None = None, *, limit: int | None = None
+) -> dict[str, NDArray[Any]]:
     """Read arrays of real numbers by name; all of them, or those of `names` that exist.
+
+    A file that claims more than `limit` bytes of data, `MAX_BYTES` where None, is refused
+    before any of them are unpacked.
 
     Raises
     ------
@@ -71,7 +76,7 @@ def read_npz(path: Path, names: Collection[str] | None = None) -> dict[str, NDAr
     require_file(path, "an .npz file")
     try:
         with zipfile.ZipFile(path) as archive:
-            _check_size(path, sum(entry.file_size for entry in archive.infolist()))
+            _check_size(path, sum(entry.file_size for entry in archive.infolist()), limit)
         with np.load(path, allow_pickle=False) as data:
             wanted = data.files if names is None else [n for n in data.files if n in names]
             arrays = {name: data[name] for name in wanted}
@@ -169,9 +174,10 @@ def _from_tensor(path: Path, what: str, tensor: Any) -> NDArray[Any]:
     return _real(path, what, values)
 
 
-def _check_size(path: Path, size: int) -> None:
-    if size > MAX_BYTES:
-        raise DataError(f"{path} holds {size:,} bytes of data; at most {MAX_BYTES:,} are read.")
+def _check_size(path: Path, size: int, limit: int | None = None) -> None:
+    limit = MAX_BYTES if limit is None else min(limit, MAX_BYTES)
+    if size > limit:
+        raise DataError(f"{path} holds {size:,} bytes of data; at most {limit:,} are read.")
 
 
 def _unreadable(path: Path, writer: str, error: Exception) -> str:

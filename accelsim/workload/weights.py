@@ -6,6 +6,7 @@ rounding them to the formats of a trace comes later.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,8 @@ _READERS = {
     ".pt": read_state_dict,
     ".pth": read_state_dict,
 }
+#: Headers and what else an archive of arrays may hold, in bytes.
+SLACK_BYTES = 2**24
 #: Problems that an error lists before it only counts them.
 MAX_LISTED = 20
 
@@ -87,13 +90,22 @@ def load_weights(
     if suffix not in _READERS:
         known = ", ".join(_READERS)
         raise DataError(f"{path} is no weight file: its name must end in one of: {known}.")
-    arrays = _READERS[suffix](path)
+    if suffix == ".npz" and not partly:
+        arrays = read_npz(path, limit=_largest_file(parameters))
+    else:
+        arrays = _READERS[suffix](path)
     arrays = {
         name: x
         for name, x in arrays.items()
         if not name.endswith(IGNORED_SUFFIXES) and (name in parameters or not partly)
     }
     return checked_weights(arrays, parameters, str(path))
+
+
+def _largest_file(parameters: Mapping[str, ParameterSpec]) -> int:
+    """Return more bytes than an uncompressed file of these parameters has in any format."""
+    elements = sum(math.prod(spec.shape) for spec in parameters.values())
+    return 2 * np.dtype(np.float64).itemsize * elements + SLACK_BYTES
 
 
 def checked_weights(

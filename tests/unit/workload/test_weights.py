@@ -179,3 +179,14 @@ def test_tensors_that_are_no_dense_numbers_are_refused(tmp_path: Path, kind: str
     torch.save({"conv1.weight": tensor}, tmp_path / "w.pth")
     with pytest.raises(DataError, match=r"'conv1\.weight' (is|has)"):
         load_weights(tmp_path / "w.pth", TINY.parameters)
+
+
+def test_an_archive_that_claims_far_more_than_the_network_has_is_refused_unread(
+    tmp_path: Path,
+) -> None:
+    given = {**contents(), "other": np.zeros(2**22)}  # 32 MiB that deflate to some kilobytes
+    path = tmp_path / "w.npz"
+    np.savez_compressed(path, **given)
+    assert path.stat().st_size < 2**20
+    with pytest.raises(DataError, match=r"w\.npz holds [0-9,]+ bytes of data; at most [0-9,]+ are"):
+        load_weights(path, TINY.parameters)
