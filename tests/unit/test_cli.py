@@ -314,7 +314,7 @@ class TestInterrupt:
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
-        assert process.returncode == EXIT_INTERRUPTED
+        assert process.returncode == EXIT_INTERRUPTED, err.decode()
         assert b"Traceback" not in err
         assert list(folder.iterdir()) == []
 
