@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field
 
 from accelsim.config import StrictModel
-from accelsim.errors import UnsupportedError
-from accelsim.workload.parameters import ParameterSpec
+from accelsim.errors import ShapeError, UnsupportedError
+from accelsim.workload.ops import Role
+from accelsim.workload.parameters import Initial, ParameterSpec
 
 if TYPE_CHECKING:
     from accelsim.workload.backward_scope import BackwardScope
@@ -154,3 +155,39 @@ class Layer(StrictModel, ABC):
         """Return the multiply-accumulates for one sample; 0 here."""
         del inputs
         return 0
+
+
+def check_extent(given: int, taken: int, *, field: str, noun: str, hint: str = "") -> None:
+    """Refuse an input whose last axis is not as long as a field of the layer says.
+
+    Parameters
+    ----------
+    given : int
+        Extent of the input.
+    taken : int
+        Value of the field.
+    field : str
+        Its name, such as ``in_channels``.
+    noun : str
+        What it counts.
+    hint : str
+        What else would help; comes last.
+
+    Raises
+    ------
+    ShapeError
+        If the two differ; says how to make them equal.
+    """
+    if given != taken:
+        raise ShapeError(
+            f"it takes {taken} {noun} and is given {given}; "
+            f"set {field}: {given}, or change the layer before{hint}"
+        )
+
+
+def gain_and_bias(features: int) -> tuple[ParameterSpec, ParameterSpec]:
+    """Return ``weight``, from 1, and ``bias``, from 0: a factor and a summand per feature."""
+    return (
+        ParameterSpec("weight", (features,), Role.PARAMETER, Initial.ONE),
+        ParameterSpec("bias", (features,), Role.PARAMETER, Initial.ZERO),
+    )

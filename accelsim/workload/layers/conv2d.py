@@ -9,7 +9,6 @@ from typing import ClassVar, Literal, Self
 import numpy as np
 from pydantic import model_validator
 
-from accelsim.errors import ShapeError
 from accelsim.workload.backward_scope import BackwardScope, LinearMapViews
 from accelsim.workload.error_view import ErrorView
 from accelsim.workload.layers.base import (
@@ -19,6 +18,7 @@ from accelsim.workload.layers.base import (
     Layer,
     PaddingPair,
     Shape,
+    check_extent,
 )
 from accelsim.workload.layers.windows import end_padding, map_shape, window_count
 from accelsim.workload.ops import Role
@@ -70,11 +70,7 @@ class Conv2d(Layer):
     def output_shape(self, inputs: Sequence[Shape]) -> Shape:
         """Return (out_height, out_width, out_channels)."""
         height, width, channels = map_shape(inputs)
-        if channels != self.in_channels:
-            raise ShapeError(
-                f"it takes {self.in_channels} channels and is given {channels}; "
-                f"set in_channels: {channels}, or change the layer before"
-            )
+        check_extent(channels, self.in_channels, field="in_channels", noun="channels")
         return (*window_count((height, width), self), self.out_channels)
 
     def parameters(self, inputs: Sequence[Shape]) -> tuple[ParameterSpec, ...]:

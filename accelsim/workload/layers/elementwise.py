@@ -8,9 +8,15 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from accelsim.errors import ShapeError
 from accelsim.workload.backward_scope import BackwardScope
-from accelsim.workload.layers.base import Extent, Float64Array, Layer, Shape
+from accelsim.workload.layers.base import (
+    Extent,
+    Float64Array,
+    Layer,
+    Shape,
+    check_extent,
+    gain_and_bias,
+)
 from accelsim.workload.layers.batch_norm_training import (
     lower_training_backward,
     lower_training_forward,
@@ -77,11 +83,7 @@ class BatchNorm2d(Layer):
 
     def output_shape(self, inputs: Sequence[Shape]) -> Shape:
         """Return the input's shape."""
-        if inputs[0][-1] != self.num_features:
-            raise ShapeError(
-                f"it takes {self.num_features} channels and is given {inputs[0][-1]}; "
-                f"set num_features: {inputs[0][-1]}, or change the layer before"
-            )
+        check_extent(inputs[0][-1], self.num_features, field="num_features", noun="channels")
         return inputs[0]
 
     def parameters(self, inputs: Sequence[Shape]) -> tuple[ParameterSpec, ...]:
@@ -89,8 +91,7 @@ class BatchNorm2d(Layer):
         del inputs
         shape = (self.num_features,)
         return (
-            ParameterSpec("weight", shape, Role.PARAMETER, Initial.ONE),
-            ParameterSpec("bias", shape, Role.PARAMETER, Initial.ZERO),
+            *gain_and_bias(self.num_features),
             ParameterSpec("running_mean", shape, Role.PARAMETER, Initial.ZERO, learned=False),
             ParameterSpec("running_var", shape, Role.PARAMETER, Initial.ONE, learned=False),
         )

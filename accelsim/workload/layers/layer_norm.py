@@ -8,12 +8,17 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from accelsim.errors import ShapeError
 from accelsim.workload.backward_scope import BackwardScope
 from accelsim.workload.builder import Attributes
-from accelsim.workload.layers.base import Extent, Float64Array, Layer, Shape
-from accelsim.workload.ops import Role
-from accelsim.workload.parameters import Initial, ParameterSpec, Preparation
+from accelsim.workload.layers.base import (
+    Extent,
+    Float64Array,
+    Layer,
+    Shape,
+    check_extent,
+    gain_and_bias,
+)
+from accelsim.workload.parameters import ParameterSpec, Preparation
 from accelsim.workload.scope import LayerScope
 
 
@@ -38,21 +43,13 @@ class LayerNorm(Layer):
 
     def output_shape(self, inputs: Sequence[Shape]) -> Shape:
         """Return the input's shape."""
-        if inputs[0][-1] != self.num_features:
-            raise ShapeError(
-                f"it takes {self.num_features} features and is given {inputs[0][-1]}; "
-                f"set num_features: {inputs[0][-1]}, or change the layer before"
-            )
+        check_extent(inputs[0][-1], self.num_features, field="num_features", noun="features")
         return inputs[0]
 
     def parameters(self, inputs: Sequence[Shape]) -> tuple[ParameterSpec, ...]:
         """Return ``weight`` and ``bias``."""
         del inputs
-        shape = (self.num_features,)
-        return (
-            ParameterSpec("weight", shape, Role.PARAMETER, Initial.ONE),
-            ParameterSpec("bias", shape, Role.PARAMETER, Initial.ZERO),
-        )
+        return gain_and_bias(self.num_features)
 
     def lower_forward(self, scope: LayerScope) -> str:
         """Emit one ``layer_norm``."""

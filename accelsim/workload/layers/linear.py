@@ -8,9 +8,8 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import model_validator
 
-from accelsim.errors import ShapeError
 from accelsim.workload.backward_scope import BackwardScope, LinearMapViews
-from accelsim.workload.layers.base import Extent, Float64Array, Layer, Shape
+from accelsim.workload.layers.base import Extent, Float64Array, Layer, Shape, check_extent
 from accelsim.workload.ops import Role
 from accelsim.workload.parameters import Initial, ParameterSpec, channels_last_columns
 from accelsim.workload.scope import LayerScope
@@ -67,15 +66,12 @@ class Linear(Layer):
     def output_shape(self, inputs: Sequence[Shape]) -> Shape:
         """Return the input's shape with its last extent replaced."""
         shape = inputs[0]
-        if shape[-1] != self.in_features:
-            flatten = (
-                "; a flatten layer before it would give it "
-                f"{math.prod(shape)}" if math.prod(shape) == self.in_features else ""
-            )  # fmt: skip
-            raise ShapeError(
-                f"it takes {self.in_features} features and is given {shape[-1]}; "
-                f"set in_features: {shape[-1]}, or change the layer before{flatten}"
-            )
+        elements = math.prod(shape)
+        flatten = f"; a flatten layer before it would give it {elements}"
+        check_extent(
+            shape[-1], self.in_features, field="in_features", noun="features",
+            hint=flatten if elements == self.in_features else "",
+        )  # fmt: skip
         return (*shape[:-1], self.out_features)
 
     def parameters(self, inputs: Sequence[Shape]) -> tuple[ParameterSpec, ...]:
