@@ -20,11 +20,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from accelsim.arch import Chip, load_chip
+from accelsim.arch import DEFAULT_CHIP, Chip, load_chip
 from accelsim.errors import MappingError, UnsupportedError
 from accelsim.explore.parameters import split_overrides
 from accelsim.explore.pricing import price_trace
-from accelsim.explore.tailored_chip import serving_chip
+from accelsim.explore.tailored_chip import fitted_chip
 from accelsim.explore.variants import Variant
 from accelsim.inference import InferenceTask, Part
 from accelsim.numerics.calibration import calibrate
@@ -41,7 +41,6 @@ from accelsim.workload import Trace, lower
 STUDY_SCHEMA = "accelsim.inference_study/1"
 #: The recipe that agreement refers to.
 REFERENCE = "fp32"
-DEFAULT_ARCH = "fp8_chunk64"
 
 _CALIBRATED = ("recipe.scaling.amax=calibrated",)
 _PERCENTILE = (*_CALIBRATED, "recipe.scaling.threshold=percentile")
@@ -138,7 +137,7 @@ def study_inference(
     task: InferenceTask,
     *,
     variants: Mapping[str, Variant] = VARIANTS,
-    arch: Chip | str | Path = DEFAULT_ARCH,
+    arch: Chip | str | Path = DEFAULT_CHIP,
     overrides: Sequence[str] = (),
     fold_batch_norm: bool = True,
     threads: int | None = None,
@@ -286,7 +285,7 @@ class _Study:
     def _program(self, part: Part, recipe: Recipe) -> _Program:
         trace = self._trace(part, recipe)
         try:
-            chip, schedules = serving_chip(self.chip, trace)
+            chip, schedules = fitted_chip(self.chip, trace)
         except (MappingError, UnsupportedError) as error:
             return _Program(trace, None, {}, str(error))
         return _Program(trace, chip, schedules, "")

@@ -20,7 +20,7 @@ from accelsim.workload import Trace
 NARROW_BITS = 8
 
 
-def serving_chip(chip: Chip, trace: Trace) -> tuple[Chip, Mapping[str, Schedule]]:
+def fitted_chip(chip: Chip, trace: Trace) -> tuple[Chip, Mapping[str, Schedule]]:
     """Return a chip that runs a trace, and its schedules.
 
     Parameters

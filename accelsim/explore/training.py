@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from accelsim.arch import Chip, list_chips, load_chip
+from accelsim.arch import DEFAULT_CHIP, Chip, list_chips, load_chip
 from accelsim.errors import MappingError, UnsupportedError
 from accelsim.explore.jobs import load_named
 from accelsim.explore.parameters import split_overrides
 from accelsim.explore.pricing import price_trace
-from accelsim.explore.tailored_chip import serving_chip as tailored_to
+from accelsim.explore.tailored_chip import fitted_chip
 from accelsim.numerics.lifetimes import last_uses, operand_names, result_names
 from accelsim.precision import Recipe, get_recipe
 from accelsim.schedule import make_schedules
@@ -29,8 +30,6 @@ from accelsim.training import (
 from accelsim.workload import Trace, Workload, load_workload, lower
 from accelsim.workload.ops import Op, Phase, Role
 
-#: The chip that trains with a recipe that is no chip's default.
-DEFAULT_ARCH = "fp8_chunk64"
 #: Recipe of a training for which neither recipe nor chip was named.
 DEFAULT_RECIPE = "wang2018"
 #: Chips that a training's price is compared with, each with its default recipe.
@@ -96,14 +95,14 @@ def train(
     network = load_named(workload, Workload, load_workload, changes["workload"])
     chip = None
     if arch is not None or changes["arch"]:
-        chip = load_named(arch or DEFAULT_ARCH, Chip, load_chip, changes["arch"])
+        chip = load_named(arch or DEFAULT_CHIP, Chip, load_chip, changes["arch"])
     default = DEFAULT_RECIPE if chip is None else chip.default_recipe
     wanted = get_recipe(default if recipe is None else recipe, changes["recipe"])
     settings = settings or TrainingSettings()
     task = Task(
         network,
         wanted,
-        chip or serving_chip(network, wanted, settings),
+        chip or training_chip(network, wanted, settings),
         data if isinstance(data, DataSet) else load_data(data),
         settings,
     )
@@ -117,25 +116,22 @@ def train(
     return replace(result, prices=training_prices(task)) if priced else result
 
 
-def serving_chip(workload: Workload, recipe: Recipe, settings: TrainingSettings) -> Chip | None:
+def training_chip(workload: Workload, recipe: Recipe, settings: TrainingSettings) -> Chip | None:
     """Return the chip that trains with a recipe, or None if no chip that it may be can.
 
     The first chip whose default the recipe is comes before the FP8 chip, and that before
     the FP8 chip with other arithmetic.
     """
-    names = [name for name in list_chips() if load_chip(name).default_recipe == recipe.name]
     trace = _step_trace(workload, recipe, settings)
-    for name in dict.fromkeys((*names[:1], DEFAULT_ARCH)):
-        chip = load_chip(name)
-        try:
-            make_schedules(trace.ops, chip)
-        except (MappingError, UnsupportedError):
-            continue
-        return chip
-    try:
-        return tailored_to(load_chip(DEFAULT_ARCH), trace)[0]
-    except (MappingError, UnsupportedError):
-        return None
+    chips = ((name, load_chip(name)) for name in list_chips())
+    own = next((pair for pair in chips if pair[1].default_recipe == recipe.name), None)
+    if own is not None and own[0] != DEFAULT_CHIP:
+        with suppress(MappingError, UnsupportedError):
+            make_schedules(trace.ops, own[1])
+            return own[1]
+    with suppress(MappingError, UnsupportedError):
+        return fitted_chip(load_chip(DEFAULT_CHIP), trace)[0]
+    return None
 
 
 def training_prices(task: Task) -> tuple[TrainingPrice, ...]:

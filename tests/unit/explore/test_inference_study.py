@@ -14,7 +14,7 @@ import pytest
 from accelsim.arch import load_chip
 from accelsim.errors import ConfigError, DataError, UnknownNameError
 from accelsim.explore.inference_study import VARIANTS, InferenceStudy, study_inference
-from accelsim.explore.tailored_chip import serving_chip, tailored
+from accelsim.explore.tailored_chip import fitted_chip, tailored
 from accelsim.explore.variants import Variant, named_variants
 from accelsim.inference import InferenceTask, Part, classification_task, labelled_task, load_task
 from accelsim.inference.similarity import RatedPairs, pearson, similarity_task, spearman
@@ -136,7 +136,7 @@ def test_parts_of_other_sizes_share_parameters_and_give_what_each_gives_alone() 
 @pytest.mark.parametrize("name", list_recipes())
 def test_every_recipe_has_a_chip(name: str) -> None:
     trace = lower(NETWORK, get_recipe(name))
-    chip, schedules = serving_chip(load_chip("fp8_chunk64"), trace)
+    chip, schedules = fitted_chip(load_chip("fp8_chunk64"), trace)
     assert set(schedules) == {op.name for op in trace.gemms}
     pairs = {frozenset((p.a.name, p.b.name)) for p in chip.mac_array.operand_pairs}
     assert {frozenset((op.a.format.name, op.b.format.name)) for op in trace.gemms} <= pairs
@@ -144,7 +144,7 @@ def test_every_recipe_has_a_chip(name: str) -> None:
 
 def test_a_chip_that_serves_is_left_alone_and_another_changes_its_arithmetic_only() -> None:
     chip = load_chip("fp8_chunk64")
-    assert serving_chip(chip, lower(NETWORK, get_recipe("wang2018")))[0] is chip
+    assert fitted_chip(chip, lower(NETWORK, get_recipe("wang2018")))[0] is chip
     other = tailored(chip, lower(NETWORK, get_recipe("fp8_formats")))
     (pair,) = other.mac_array.operand_pairs
     assert (pair.a.name, pair.b.name, pair.k_per_pe) == ("fp8_e4m3fn", "fp8_e4m3fn", 2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from accelsim.arch import load_chip
-from accelsim.explore.training import peak_bytes, serving_chip, training_prices
+from accelsim.explore.training import peak_bytes, training_chip, training_prices
 from accelsim.formats import get_format
 from accelsim.precision import get_recipe, list_recipes
 from accelsim.training import Task, TrainingSettings, load_data
@@ -67,7 +67,7 @@ FP32_ADDERS = (("accumulator.inner", "fp32"), ("accumulator.outer", "fp32"))
 
 @pytest.mark.parametrize("recipe", list_recipes())
 def test_every_recipe_has_a_chip_that_orders_its_additions(recipe: str) -> None:
-    chip = serving_chip(NETWORK, get_recipe(recipe), SETTINGS)
+    chip = training_chip(NETWORK, get_recipe(recipe), SETTINGS)
     assert chip is not None
     task = Task(NETWORK, get_recipe(recipe), chip, load_data("synthetic"), SETTINGS)
     programs = compile_task(task)
@@ -83,7 +83,7 @@ def test_a_recipe_that_no_shipped_chip_serves_has_the_fp8_chip_with_other_arithm
     recipe: str, changes: tuple[tuple[str, str], ...]
 ) -> None:
     asked, shipped = get_recipe(recipe, changes), load_chip("fp8_chunk64")
-    chip = serving_chip(NETWORK, asked, SETTINGS)
+    chip = training_chip(NETWORK, asked, SETTINGS)
     assert chip is not None
     assert chip.name == f"fp8_chunk64 for {recipe}"
     arithmetic = {"name", "mac_array", "accumulator", "vector_unit", "default_recipe"}
@@ -100,4 +100,4 @@ def test_a_recipe_that_no_shipped_chip_serves_has_the_fp8_chip_with_other_arithm
 def test_a_chunk_that_ends_where_no_adder_is_has_no_chip() -> None:
     # 24 neither divides the 64 products of a tile, nor is it a multiple of them.
     recipe = get_recipe("wang2018", (("accumulator.chunk_size", "24"),))
-    assert serving_chip(NETWORK, recipe, SETTINGS) is None
+    assert training_chip(NETWORK, recipe, SETTINGS) is None
