@@ -25,9 +25,9 @@ from accelsim.numerics.panels import (
     lanes_of,
     lay_flat,
     pack,
-    run_tasks,
 )
 from accelsim.numerics.path_choice import PathChoice
+from accelsim.numerics.threads import run_tasks
 from accelsim.precision import Accumulator
 
 _Array = NDArray[np.floating[Any]]

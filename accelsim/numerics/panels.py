@@ -1,15 +1,14 @@
-"""How operands are laid out for the kernels, and how their work is cut into tasks."""
+"""How operands are laid out for the kernels, and into how many tasks a product is cut."""
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from accelsim.numerics.threads import run_tasks
 
 _Array = NDArray[Any]
 
@@ -30,8 +29,6 @@ LISTING_COST = 0.3
 MAX_SKIPPING_K = 2**31 // (PANEL_BYTES // 4)
 #: Elements of B from which threads pack it together.
 THREADED_PACKING = 1 << 18
-#: Pieces of work per thread, so that the last one is not waited for long.
-PIECES_PER_THREAD = 4
 
 
 def lanes_of(dtype: np.dtype[Any]) -> int:
@@ -87,15 +84,3 @@ def skipping_pays(zero_share: float, m: int, k: int, n: int) -> bool:
 def count_tasks(batches: int, m: int, panels: int) -> int:
     """Return the number of tasks of a product."""
     return batches * panels * -(-m // ROWS_PER_TASK)
-
-
-def run_tasks(work: Callable[[int, int], None], tasks: int, threads: int) -> None:
-    """Do tasks 0 .. tasks - 1 on threads; `work` does those from its first argument on."""
-    pieces = min(tasks, threads * PIECES_PER_THREAD)
-    if threads == 1 or pieces == 1:
-        work(0, tasks)
-        return
-    borders = [tasks * i // pieces for i in range(pieces + 1)]
-    with ThreadPoolExecutor(threads) as pool:
-        for done in [pool.submit(work, *pair) for pair in itertools.pairwise(borders)]:
-            done.result()

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.numerics.panels import run_tasks
+from accelsim.numerics.threads import run_tasks
 
 Array = NDArray[np.floating[Any]]
 

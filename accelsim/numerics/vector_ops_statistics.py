@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from accelsim.formats import FloatFormat
 from accelsim.numerics.gemm import has_numba, matmul
-from accelsim.numerics.panels import run_tasks
 from accelsim.numerics.row_blocks import BLOCK_ELEMENTS, fill_rows
+from accelsim.numerics.threads import run_tasks
 from accelsim.numerics.vector_ops_arithmetic import Arithmetic, is_binary32
 from accelsim.precision import Accumulator
 
