@@ -2,12 +2,13 @@
 
 A configuration is looked up as a path first, then among the files inside the
 installed package, then in the folders of a source checkout. A file is written
-whole or not at all.
+whole or not at all. What other installed packages keep is found without importing them.
 """
 
 from __future__ import annotations
 
 import csv
+import importlib.util
 import io
 import json
 import os
@@ -87,6 +88,17 @@ def resource_path(kind: ResourceKind | str, name: str | os.PathLike[str]) -> Pat
 def list_resources(kind: ResourceKind | str) -> tuple[str, ...]:
     """Return the names of all files of a kind that ship with accelsim, sorted."""
     return tuple(sorted(_shipped(ResourceKind(kind))))
+
+
+def installed_folder(package: str) -> Path | None:
+    """Return where an installed package keeps its files, without running any of it.
+
+    None where nothing is installed that can be imported under that name, or what is has no
+    folder.
+    """
+    spec = importlib.util.find_spec(package)
+    places = [] if spec is None else list(spec.submodule_search_locations or ())
+    return Path(places[0]) if places else None
 
 
 def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> None:

