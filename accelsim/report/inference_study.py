@@ -23,7 +23,31 @@ _PJ_PER_MJ = 1e9
 
 def inference_table(study: InferenceStudy) -> Table:
     """Return one row per variant: scores, agreement with float32, error, cost of a sample."""
-    return plain_table(_title(study), _heads(study), _cells(study))
+    return plain_table(_title(study), inference_heads(study), inference_cells(study))
+
+
+def inference_heads(study: InferenceStudy) -> tuple[str, ...]:
+    """Return what stands over the columns of a study's table."""
+    scores = study.rows[0].scores if study.rows else ()
+    return (
+        "variant", *scores, "agreement, %", "output error", "cycles", "energy, mJ", "area, mm2",
+    )  # fmt: skip
+
+
+def inference_cells(study: InferenceStudy) -> list[tuple[str, ...]]:
+    """Return a study's table: one row per variant, in words; empty where nothing was measured."""
+    return [
+        (
+            row.variant,
+            *(f"{score:.4f}" for score in row.scores.values()),
+            f"{100 * row.agreement:.2f}",
+            "" if row.output_error is None else f"{row.output_error:.3g}",
+            "" if row.cycles is None else f"{row.cycles:,.0f}",
+            "" if row.energy_pj is None else f"{row.energy_pj / _PJ_PER_MJ:.4g}",
+            "" if row.area_mm2 is None else f"{row.area_mm2:.2f}",
+        )
+        for row in study.rows
+    ]
 
 
 def write_inference_folder(study: InferenceStudy, folder: Path) -> tuple[Path, ...]:
@@ -80,32 +104,10 @@ def _page(study: InferenceStudy, figure: str) -> str:
         f"<p>{html.escape(study.provenance)}; calibrated on {study.calibration_samples} other"
         f" samples; chip {html.escape(study.arch)}, its arithmetic exchanged where a recipe"
         " needs that</p>",
-        html_table(_heads(study), _cells(study)),
+        html_table(inference_heads(study), inference_cells(study)),
         figure[figure.index("<svg") :],
     ]
     return page(_title(study), body)
-
-
-def _heads(study: InferenceStudy) -> tuple[str, ...]:
-    scores = study.rows[0].scores if study.rows else ()
-    return (
-        "variant", *scores, "agreement, %", "output error", "cycles", "energy, mJ", "area, mm2",
-    )  # fmt: skip
-
-
-def _cells(study: InferenceStudy) -> list[tuple[str, ...]]:
-    return [
-        (
-            row.variant,
-            *(f"{score:.4f}" for score in row.scores.values()),
-            f"{100 * row.agreement:.2f}",
-            "" if row.output_error is None else f"{row.output_error:.3g}",
-            "" if row.cycles is None else f"{row.cycles:,.0f}",
-            "" if row.energy_pj is None else f"{row.energy_pj / _PJ_PER_MJ:.4g}",
-            "" if row.area_mm2 is None else f"{row.area_mm2:.2f}",
-        )
-        for row in study.rows
-    ]
 
 
 def _title(study: InferenceStudy) -> str:

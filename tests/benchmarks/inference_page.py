@@ -13,6 +13,7 @@ from pathlib import Path
 from accelsim.explore.inference_study import InferenceStudy, study_inference
 from accelsim.files import atomic_write
 from accelsim.inference import load_task
+from accelsim.report.inference_study import inference_cells, inference_heads
 
 PAGE = Path(__file__).parents[2] / "docs" / "inference.md"
 MARK = "<!-- results -->"
@@ -22,38 +23,19 @@ STUDIES = (
     ("efficientnet_lite0", "imagenet_samples", 20, 10),
     ("minilm_l6", "lee", None, 8),
 )
-_PJ_PER_MJ = 1e9
 
 
 def table(study: InferenceStudy) -> str:
     """Return a study as a Markdown table under its title."""
-    scores = tuple(study.rows[0].scores)
-    heads = (
-        "variant",
-        *scores,
-        "agreement, %",
-        "output error",
-        "cycles",
-        "energy, mJ",
-        "area, mm2",
-    )
+    heads = inference_heads(study)
     lines = [
         f"### {study.task}, {study.samples} samples, {study.calibration_samples} for calibration",
         "",
         "| " + " | ".join(heads) + " |",
         "|" + "---|" * len(heads),
     ]
-    for row in study.rows:
-        cells = (
-            f"`{row.variant}`",
-            *(f"{row.scores[name]:.3f}" for name in scores),
-            f"{100 * row.agreement:.1f}",
-            "" if row.output_error is None else f"{row.output_error:.2g}",
-            "" if row.cycles is None else f"{row.cycles:,.0f}",
-            "" if row.energy_pj is None else f"{row.energy_pj / _PJ_PER_MJ:.2f}",
-            "" if row.area_mm2 is None else f"{row.area_mm2:.2f}",
-        )
-        lines.append("| " + " | ".join(cells) + " |")
+    for variant, *cells in inference_cells(study):
+        lines.append("| " + " | ".join((f"`{variant}`", *cells)) + " |")
     return "\n".join(lines)
 
 
