@@ -20,39 +20,11 @@ import jsonschema
 import numpy as np
 import pytest
 
-from accelsim.cli import EXIT_CONDITION, EXIT_INPUT, EXIT_INTERRUPTED, main
+from accelsim.cli import EXIT_CONDITION, EXIT_INPUT, EXIT_INTERRUPTED
 from accelsim.errors import PluginError
+from tests.command_line import Run, refused
 
-Run = Callable[..., "Outcome"]
 QUICK = ("--numerics", "off")
-
-
-class Outcome:
-    """Exit code, stdout and stderr of one call."""
-
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-
-@pytest.fixture
-def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    def call(*arguments: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["accelsim", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        captured = capsys.readouterr()
-        return Outcome(int(stopped.value.code or 0), captured.out, captured.err)
-
-    return call
-
-
-def refused(outcome: Outcome, *texts: str) -> None:
-    """Assert a clear refusal: exit code 2, the texts on stderr, nothing else anywhere."""
-    assert outcome.code == EXIT_INPUT, outcome.err
-    assert outcome.out == ""
-    assert "Traceback" not in outcome.err
-    for text in texts:
-        assert text in outcome.err
 
 
 class TestRun:

@@ -1,4 +1,4 @@
-"""``accelsim import``, and ``.onnx`` files on the command line."""
+"""``accelsim import``, and files of other tools on the command line."""
 
 from __future__ import annotations
 
@@ -7,26 +7,29 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
-from accelsim.cli import cli
-from accelsim.errors import ConfigError, OutputError
 from accelsim.workload import load_workload
+from tests.command_line import Run, refused
 from tests.onnx_models import make_model, node, save
-
-pytest.importorskip("onnx")
 
 #: 8 x 8 pixels, 4 channels, 27 products each.
 MACS = 8 * 8 * 4 * 27
 VARIED = "arch.cores=1,2"
-
-
-def invoke(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(cli, [str(one) for one in arguments])
+PROBLEM = """\
+problem:
+  shape:
+    dimensions: [M, N, K, B]
+    data_spaces:
+    - {name: A, projection: [[[M], [B]], [[K]]]}
+    - {name: W, projection: [[[N]], [[K]], [[B]]]}
+    - {name: Z, projection: [[[M]], [[N]]], read_write: true}
+  instance: {M: 16, N: 8, K: 32, B: 3}
+"""
 
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
+    pytest.importorskip("onnx")
     import numpy as np
 
     weights = np.random.default_rng(1).standard_normal((4, 3, 3, 3)).astype(np.float32)
@@ -35,78 +38,109 @@ def model(tmp_path: Path) -> Path:
     return save(made, tmp_path)
 
 
-def test_a_model_becomes_a_network_with_its_weights(model: Path, tmp_path: Path) -> None:
+def test_a_model_becomes_a_network_with_its_weights(cli: Run, model: Path, tmp_path: Path) -> None:
     target = tmp_path / "made.yaml"
-    result = invoke("import", model, "-o", target, "--dim", "height=8")
-    assert result.exit_code == 0, result.output
-    assert f"{target}: 1 layers, {MACS:,} MACs, 108 parameters" in result.stdout
-    assert "1 of 2 nodes of net.onnx are not modelled" in result.stderr
+    result = cli("import", model, "-o", target, "--dim", "height=8")
+    assert result.code == 0, result.err
+    assert f"{target}: 1 layers, {MACS:,} MACs, 108 parameters" in result.out
+    assert "1 of 2 nodes of net.onnx are not modelled" in result.err
     assert load_workload(target).macs() == MACS
     assert "1 of 2 nodes of net.onnx are not modelled" in load_workload(target).description
-    same = invoke("run", target, "--weights", tmp_path / "made.safetensors", "--arch", "fp32",
-                  "--json", "-q")  # fmt: skip
-    direct = invoke("run", model, "--dim", "height=8", "--arch", "fp32", "--json", "-q")
-    one, other = json.loads(same.stdout), json.loads(direct.stdout)
+    same = cli("run", target, "--weights", tmp_path / "made.safetensors", "--arch", "fp32",
+               "--json", "-q")  # fmt: skip
+    direct = cli("run", model, "--dim", "height=8", "--arch", "fp32", "--json", "-q")
+    one, other = json.loads(same.out), json.loads(direct.out)
     assert one["totals"] == other["totals"]
     assert one["totals"]["macs"] == MACS
 
 
-def test_nothing_is_overwritten_unless_forced(model: Path, tmp_path: Path) -> None:
+def test_nothing_is_overwritten_unless_forced(cli: Run, model: Path, tmp_path: Path) -> None:
     target = tmp_path / "made.yaml"
     target.write_text("mine")
     given = ("import", model, "-o", target, "--dim", "height=8")
-    assert isinstance(invoke(*given).exception, OutputError)
+    refused(cli(*given), "exists. Use --force")
     assert target.read_text() == "mine"
-    assert invoke(*given, "--force", "--json").exit_code == 0
+    assert cli(*given, "--force", "--json").code == 0
     assert load_workload(target).macs() == MACS
 
 
 @pytest.mark.parametrize("name", ["made.onnx", "nowhere/made.yaml"])
-def test_a_target_that_cannot_be_is_refused(name: str, model: Path, tmp_path: Path) -> None:
-    result = invoke("import", model, "-o", tmp_path / name, "--dim", "height=8")
-    assert isinstance(result.exception, OutputError)
+def test_a_target_that_cannot_be_is_refused(
+    cli: Run, name: str, model: Path, tmp_path: Path
+) -> None:
+    refused(cli("import", model, "-o", tmp_path / name, "--dim", "height=8"), str(tmp_path))
 
 
-def test_a_document_lists_what_is_left_out(model: Path, tmp_path: Path) -> None:
-    result = invoke("import", model, "-o", tmp_path / "a.yaml", "--dim", "height=8", "--json", "-q")
-    document = json.loads(result.stdout)
+def test_a_document_lists_what_is_left_out(cli: Run, model: Path, tmp_path: Path) -> None:
+    result = cli("import", model, "-o", tmp_path / "a.yaml", "--dim", "height=8", "--json", "-q")
+    document = json.loads(result.out)
     assert document["not_modelled"] == [
         {"op": "Softplus", "node": "y", "reason": "no layer does this"}
     ]
     assert document["macs"] == MACS
 
 
-def test_a_topology_becomes_a_network_too(tmp_path: Path) -> None:
+def test_a_topology_becomes_a_network_too(cli: Run, tmp_path: Path) -> None:
     topology = tmp_path / "net.csv"
     topology.write_text("Layer,M,N,K,\na,3,4,5,\n")
-    result = invoke("import", topology, "-o", tmp_path / "net.yaml")
-    assert result.exit_code == 0, result.output
+    result = cli("import", topology, "-o", tmp_path / "net.yaml")
+    assert result.code == 0, result.err
     assert load_workload(tmp_path / "net.yaml").macs() == 60
     assert not (tmp_path / "net.safetensors").exists()
 
 
-def test_every_command_says_which_extent_is_missing(model: Path) -> None:
+def test_every_command_says_which_extent_is_missing(cli: Run, model: Path) -> None:
     for command in (
         ("run", model),
         ("compare", model),
         ("sweep", model, "--vary", "arch.cores=1,2"),
     ):
-        error = invoke(*command).exception
-        assert isinstance(error, ConfigError)
-        assert "--dim height=N" in str(error)
+        refused(cli(*command), "--dim height=N")
 
 
-def test_strict_and_dim_reach_compare_and_sweep(model: Path) -> None:
+def test_strict_and_dim_reach_compare_and_sweep(cli: Run, model: Path) -> None:
     for command in (("compare", model), ("sweep", model, "--vary", VARIED)):
-        error = invoke(*command, "--dim", "height=8", "--strict").exception
-        assert isinstance(error, ConfigError)
-        assert "Softplus is not modelled" in str(error)
+        refused(cli(*command, "--dim", "height=8", "--strict"), "Softplus is not modelled")
 
 
-def test_the_options_are_for_files_of_other_tools(model: Path) -> None:
-    assert "not NAME=N" in invoke("run", model, "--dim", "height").stderr
-    assert "such as .onnx" in str(invoke("run", "tiny", "--strict").exception)
+def test_the_options_are_for_files_of_other_tools(cli: Run, model: Path) -> None:
+    assert "not NAME=N" in cli("run", model, "--dim", "height").err
+    assert "such as .onnx" in cli("run", "tiny", "--strict").err
 
 
-def test_check_reads_a_model(model: Path) -> None:
-    assert "--dim height=N" in invoke("check", model).stderr
+def test_check_reads_a_model(cli: Run, model: Path) -> None:
+    assert "--dim height=N" in cli("check", model).err
+
+
+def test_a_problem_of_timeloop_runs_and_is_checked(cli: Run, tmp_path: Path) -> None:
+    path = tmp_path / "problem.yaml"
+    path.write_text(PROBLEM, encoding="utf-8")
+    outcome = cli("run", path, "--numerics", "off")
+    assert outcome.code == 0
+    assert f"{16 * 8 * 32 * 3:,}" in outcome.out  # a convolution of a series with 3 taps
+    assert cli("check", path).code == 0
+    path.write_text(PROBLEM.replace("M: 16", "M: x"), encoding="utf-8")
+    refused(cli("run", path), "problem.yaml:8", "must be a positive whole number")
+    refused(cli("check", path), "problem.yaml:8")
+
+
+def test_any_network_is_written_as_a_topology(cli: Run, tmp_path: Path) -> None:
+    path = tmp_path / "tiny.csv"
+    outcome = cli("import", "tiny", "-o", path)
+    assert outcome.code == 0
+    assert "MACs" in outcome.out
+    assert path.read_text().startswith("Layer name, IFMAP Height")
+    again = ("import", "tiny", "-o", path, "--topology", "gemm")
+    refused(cli(*again), "exists. Use --force")
+    assert cli(*again, "--force").code == 0
+    assert path.read_text().startswith("Layer, M, N, K")
+    assert load_workload(path).macs() == load_workload("tiny").macs()
+
+
+def test_what_cannot_be_imported_is_refused(cli: Run, tmp_path: Path) -> None:
+    output = tmp_path / "x.csv"
+    refused(cli("import", "resnet5", "-o", output), "Did you mean resnet50?")
+    refused(cli("import", "tiny", "-o", output, "--strict"), "file of another tool")
+    refused(cli("import", "net.tflite", "-o", output), "net.tflite is of no known format")
+    refused(cli("import", "tiny", "-o", tmp_path / "x.txt"), "must end in .yaml or .csv")
+    assert not output.exists()

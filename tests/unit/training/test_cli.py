@@ -9,19 +9,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from accelsim.cli import EXIT_INPUT, main
+from accelsim.cli import EXIT_INPUT
 from accelsim.training.result import HISTORY_COLUMNS
 from accelsim.workload import load_workload
 from accelsim.workload.weights import load_weights
-
-Run = Callable[..., "Outcome"]
+from tests.command_line import Run
 
 NETWORK = """
 name: small
@@ -33,25 +31,6 @@ layers:
   - {name: fc2, kind: linear, in_features: 16, out_features: 10}
 """
 QUICK = ("--data", "synthetic", "--train-images", 128, "--test-images", 50, "--batch", 32)
-
-
-class Outcome:
-    """Exit code, stdout and stderr of one call."""
-
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-
-@pytest.fixture
-def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    def call(*arguments: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["accelsim", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        captured = capsys.readouterr()
-        return Outcome(int(stopped.value.code or 0), captured.out, captured.err)
-
-    return call
 
 
 @pytest.fixture
