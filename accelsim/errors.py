@@ -10,13 +10,13 @@
     |-- MappingError           an op that cannot be mapped on a chip: demand, bound, gap, levers
     |-- UnsupportedError       a chip cannot serve the format or accumulator that a recipe asks for
     |-- OutputError            a result that cannot be written where it was asked for
-    |-- PluginError            a plugin that does not load, or that takes a name already taken
     |-- MissingExtraError      an optional dependency that is not installed
+    |-- PluginError            a plugin that does not load, or that takes a name already taken
     `-- SelfTestError          the arithmetic of this installation is not trustworthy
 
-All but the last three are the user's input (exit code 2). Anything else that
-escapes from the package is a bug. The input errors are also `ValueError`, so
-that a validator may raise them.
+All but the last two are the user's to mend (exit code 2): what was given is wrong,
+or what it needs is not installed. Anything else that escapes from the package is a
+bug. Those errors are also `ValueError`, so that a validator may raise them.
 """
 
 from __future__ import annotations
@@ -136,11 +136,7 @@ class OutputError(AccelsimError, ValueError):
     """A result that cannot be written where it was asked for."""
 
 
-class PluginError(AccelsimError):
-    """A plugin that cannot be loaded, or two objects under one name."""
-
-
-class MissingExtraError(AccelsimError):
+class MissingExtraError(AccelsimError, ValueError):
     """An optional dependency that is not installed; names the command that installs it."""
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
@@ -150,6 +146,10 @@ class MissingExtraError(AccelsimError):
             f"{purpose} needs the package {package!r}, which is not installed."
             f' Install it with: pip install "accelsim[{extra}]"'
         )
+
+
+class PluginError(AccelsimError):
+    """A plugin that cannot be loaded, or two objects under one name."""
 
 
 class SelfTestError(AccelsimError):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.errors import DataError, UnknownNameError
+from accelsim.errors import MissingExtraError, UnknownNameError
 from accelsim.inference.packages import package_folder
 from accelsim.inference.similarity import (
     RatedPairs,
@@ -58,7 +58,7 @@ def minilm_task(
     ------
     UnknownNameError
         If there are no such data.
-    DataError
+    DataError, MissingExtraError
         If a package is not installed; names it.
     """
     if data not in DATA:
@@ -106,9 +106,7 @@ def _tokenize(texts: Sequence[str], file: Path, limit: int) -> list[list[int]]:
     try:
         from tokenizers import Tokenizer
     except ImportError as error:
-        raise DataError(
-            "The package tokenizers is not installed. To get it: pip install tokenizers"
-        ) from error
+        raise MissingExtraError("tokenizers", "pretrained", "Cutting texts into words") from error
     tokenizer = Tokenizer.from_file(str(file))
     tokenizer.no_padding()
     tokenizer.enable_truncation(limit)

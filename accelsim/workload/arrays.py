@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.errors import DataError
+from accelsim.errors import DataError, MissingExtraError
 
 #: Largest data of one file, in bytes.
 MAX_BYTES = 8 * 2**30
@@ -111,17 +111,16 @@ def read_state_dict(path: Path) -> dict[str, NDArray[Any]]:
     Raises
     ------
     DataError
-        As in `read_npy`, and if PyTorch is not installed.
+        As in `read_npy`.
+    MissingExtraError
+        If PyTorch is not installed.
     """
     require_file(path, "a .pth file")
     _check_size(path, path.stat().st_size)
     try:
         import torch
     except ImportError as error:
-        raise DataError(
-            f"{path} is a file of PyTorch's, which is not installed. To get it:"
-            " pip install 'accelsim[torch]'"
-        ) from error
+        raise MissingExtraError("torch", "torch", f"Reading {path}") from error
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whose text may say how to run the file's code

@@ -84,6 +84,8 @@ def load_weights(
         If the file cannot be read; or, all reported together, for every missing,
         unknown or wrongly shaped parameter, every NaN or infinity, and every negative
         running variance.
+    MissingExtraError
+        If it is a file of PyTorch's, which is not installed.
     """
     path = Path(path)
     suffix = path.suffix.lower()

