@@ -121,7 +121,8 @@ def check(files: tuple[str, ...], dims: dict[str, int]) -> int:
 def list_(kind: str | None) -> None:
     """List what has a name, or one KIND of it.
 
-    Kinds are archs, workloads, recipes, formats, dataflows, cost_tables and data_sets.
+    Kinds are archs, workloads, recipes, formats, tensor_formats (which formats has too),
+    dataflows, cost_tables and data_sets.
     """
     from accelsim.report.inventory import catalog
     from accelsim.report.tables import names_table

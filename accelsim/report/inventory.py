@@ -13,7 +13,14 @@ from accelsim.config import json_schema, load_yaml
 from accelsim.cost import CostTable, describe_coverage, list_cost_tables, load_cost_table
 from accelsim.errors import ConfigError, DataError, Problem, UnknownNameError
 from accelsim.files import list_resources
-from accelsim.formats import NumberFormat, get_format, list_formats
+from accelsim.formats import (
+    NumberFormat,
+    TensorFormat,
+    get_format,
+    get_tensor_format,
+    list_formats,
+    list_tensor_formats,
+)
 from accelsim.precision import Recipe, get_recipe, list_recipes
 from accelsim.registry import dataflows
 from accelsim.schedule.support import check_vector_functions
@@ -75,7 +82,7 @@ def check_file(path: str | Path, *, dims: Mapping[str, int] | None = None) -> st
 
 
 def catalog(kind: str | None = None) -> dict[str, dict[str, str]]:
-    """Return, by kind, every name with one line about it.
+    """Return, by kind, every name with one line about it; ``formats`` are two kinds.
 
     Raises
     ------
@@ -89,6 +96,9 @@ def catalog(kind: str | None = None) -> dict[str, dict[str, str]]:
         },
         "recipes": lambda: {name: get_recipe(name).description for name in list_recipes()},
         "formats": lambda: {name: _format_line(get_format(name)) for name in list_formats()},
+        "tensor_formats": lambda: {
+            name: _tensor_format_line(get_tensor_format(name)) for name in list_tensor_formats()
+        },
         "dataflows": lambda: {
             name: first_line(getattr(dataflow, "__doc__", ""))
             for name, dataflow in dataflows.items()
@@ -102,7 +112,8 @@ def catalog(kind: str | None = None) -> dict[str, dict[str, str]]:
         return {name: listing() for name, listing in listings.items()}
     if kind not in listings:
         raise UnknownNameError("kind", kind, listings)
-    return {kind: listings[kind]()}
+    kinds = (kind, "tensor_formats") if kind == "formats" else (kind,)
+    return {name: listings[name]() for name in kinds}
 
 
 def schema(kind: str) -> dict[str, Any]:
@@ -119,6 +130,11 @@ def first_line(text: str | None) -> str:
 
 def _format_line(fmt: NumberFormat) -> str:
     return f"{fmt.bits} bits; {getattr(fmt, 'source', '')}"
+
+
+def _tensor_format_line(fmt: TensorFormat[Any]) -> str:
+    bits = f"{fmt.bits_per_element:.4g} bits an element, {fmt.element.name}"
+    return f"{bits}; {first_line(type(fmt).__doc__)}"
 
 
 def _cost_table_line(table: CostTable) -> str:

@@ -365,6 +365,20 @@ class TestShowListSchema:
             assert name in outcome.out
         refused(cli("list", "colours"), "Unknown kind")
 
+    def test_list_formats_has_those_of_tensors_too(self, cli: Run) -> None:
+        both, tensors = cli("list", "formats").out, cli("list", "tensor_formats").out
+        assert "dlfloat16" in both
+        assert "dlfloat16" not in tensors
+        # An E2M1 element has 4 bits, and 32 of them share a scale of 8 (OCP MX 1.0, table 1).
+        for name, text in (
+            ("mx_fp4", "4.25 bits an element, fp4_e2m1"),
+            ("s2fp8", "8 bits an element, fp8_e5m2"),
+            ("range2_group", "uint2"),
+            ("dynamic8_block", "dynamic8"),
+        ):
+            for listing in (both, tensors):
+                assert any(name in line and text in line for line in listing.splitlines())
+
     @pytest.mark.parametrize("kind", ["arch", "workload", "recipe", "cost_table"])
     def test_schema_is_a_json_schema(self, cli: Run, kind: str) -> None:
         schema = json.loads(cli("schema", kind).out)
