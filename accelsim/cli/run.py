@@ -15,12 +15,20 @@ EXIT_CONDITION = 3
 
 Command = Callable[..., Any]
 
+PHASE_OPTION = click.option(
+    "--phase",
+    type=click.Choice(["inference", "training"]),
+    default="inference",
+    show_default=True,
+    help="Answer a batch, or train on it for one step.",
+)
+
 
 def run_options(command: Command) -> Command:
     """Add the options that `run` and `compare` share."""
     options = [
         click.option("--recipe", metavar="NAME|FILE", help="Precision recipe [chip's default]."),
-        click.option("--phase", type=click.Choice(["inference", "training"]), default="inference"),
+        PHASE_OPTION,
         click.option("--batch", type=click.IntRange(1, 1_000_000), default=1, show_default=True),
         click.option(
             "--input",

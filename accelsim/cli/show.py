@@ -10,6 +10,7 @@ import click
 
 from accelsim.cli.console import print_json, print_tables
 from accelsim.cli.importing import DIM_OPTION
+from accelsim.cli.run import PHASE_OPTION
 from accelsim.errors import AccelsimError
 
 EXIT_INPUT = 2
@@ -85,15 +86,16 @@ _show_command(
     _COST_TABLE,
 )
 _show_command(
-    "trace", "Print the ops that a network lowers to.", _ARCH, _RECIPE, _BATCH, DIM_OPTION, _SET
-)
+    "trace", "Print the ops that a network lowers to.",
+    _ARCH, _RECIPE, PHASE_OPTION, _BATCH, DIM_OPTION, _SET,
+)  # fmt: skip
 _show_command(
     "timeline", "Print when every unit is busy; draw it with -o.",
-    _ARCH, _RECIPE, _BATCH, _OP_OR_ALL, _GANTT, DIM_OPTION, _SET,
+    _ARCH, _RECIPE, PHASE_OPTION, _BATCH, _OP_OR_ALL, _GANTT, DIM_OPTION, _SET,
 )  # fmt: skip
 _show_command(
     "schedule", "Print the loop nest and the order of additions.",
-    _ARCH, _RECIPE, _BATCH, _OP, DIM_OPTION, _SET,
+    _ARCH, _RECIPE, PHASE_OPTION, _BATCH, _OP, DIM_OPTION, _SET,
 )  # fmt: skip
 
 

@@ -62,14 +62,17 @@ def trace(
     *,
     arch: str,
     recipe: str | None,
+    phase: str = "inference",
     batch: int,
     dims: Mapping[str, int] | None = None,
     overrides: Sequence[str] = (),
 ) -> Page:
     """Print the ops that a network lowers to under a recipe."""
-    lowered, _ = _lowered(name_or_path, arch, recipe, batch, dims, overrides)
+    lowered, _ = _lowered(
+        name_or_path, arch, recipe=recipe, phase=phase, batch=batch, dims=dims, overrides=overrides
+    )
     rows = [(op.name, op.kind, *_reads_and_writes(op)) for op in lowered.ops]
-    title = f"{lowered.workload} under {lowered.recipe}, batch {lowered.batch}"
+    title = f"{lowered.workload} under {lowered.recipe}, {lowered.phase}, batch {lowered.batch}"
     yield plain_table(title, ("op", "kind", "shape", "reads", "computes in", "writes"), rows)
     yield f"{len(lowered.ops)} ops, {len(lowered.gemms)} GEMMs, {lowered.macs:,} MACs"
 
@@ -79,13 +82,16 @@ def schedule(
     *,
     arch: str,
     recipe: str | None,
+    phase: str = "inference",
     batch: int,
     op: str | None,
     dims: Mapping[str, int] | None = None,
     overrides: Sequence[str] = (),
 ) -> Page:
     """Print the loop nest of a GEMM and the order in which its products are added."""
-    lowered, chip = _lowered(name_or_path, arch, recipe, batch, dims, overrides)
+    lowered, chip = _lowered(
+        name_or_path, arch, recipe=recipe, phase=phase, batch=batch, dims=dims, overrides=overrides
+    )
     by_name = {gemm.name: gemm for gemm in lowered.gemms}
     name = next(iter(by_name), "") if op is None else op
     if name not in by_name:
@@ -99,6 +105,7 @@ def timeline(
     *,
     arch: str,
     recipe: str | None,
+    phase: str = "inference",
     batch: int,
     op: str | None,
     output: Path | None = None,
@@ -106,7 +113,9 @@ def timeline(
     overrides: Sequence[str] = (),
 ) -> Page:
     """Print when every unit is busy with the ops, or with one; draw it where asked."""
-    lowered, chip = _lowered(name_or_path, arch, recipe, batch, dims, overrides)
+    lowered, chip = _lowered(
+        name_or_path, arch, recipe=recipe, phase=phase, batch=batch, dims=dims, overrides=overrides
+    )
     found = simulate(lowered, chip, make_schedules(lowered.ops, chip))
     if op is not None and op not in {one.name for one in lowered.ops}:
         raise UnknownNameError("op of the trace", op, [one.name for one in lowered.ops])
@@ -141,7 +150,9 @@ def units(name_or_path: str, *, accumulator: str, cost_table: str) -> Page:
 def _lowered(
     name: str,
     arch: str,
+    *,
     recipe: str | None,
+    phase: str,
     batch: int,
     dims: Mapping[str, int] | None,
     overrides: Sequence[str],
@@ -151,7 +162,7 @@ def _lowered(
     chip = load_chip(arch, changes["arch"])
     policy = get_recipe(recipe or chip.default_recipe, changes["recipe"])
     network = load_workload(name, changes["workload"], dims=dims)
-    return lower(network, policy, batch=batch), chip
+    return lower(network, policy, batch=batch, phase=phase), chip
 
 
 def _arithmetic(plan: Schedule) -> str:

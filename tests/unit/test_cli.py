@@ -16,7 +16,6 @@ from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
-import jsonschema
 import numpy as np
 import pytest
 
@@ -334,61 +333,3 @@ class TestCompare:
 
     def test_unknown_baseline(self, cli: Run) -> None:
         refused(cli("compare", "tiny", "--archs", "fp16", "--baseline", "fp8", *QUICK), "fp8")
-
-
-class TestShowListSchema:
-    @pytest.mark.parametrize(
-        ("arguments", "texts"),
-        [
-            (("arch", "fp8_only"), ("gemm_fallback: true", "name: fp8_only")),
-            (("recipe", "wang2018"), ("chunk_size: 64",)),
-            (("workload", "resnet50"), ("4,089,184,256 MACs",)),
-            (("format", "fp8_e4m3fn"), ("448.0", "0x7")),
-            (("units", "fp8_e5m2"), ("2.473", "stochastic rounder", "Prices whole chips")),
-            (("trace", "tiny"), ("conv1.forward", "chunk 64")),
-            (("schedule", "tiny", "--op", "fc.forward"), ("weight_stationary",)),
-        ],
-    )
-    def test_show(self, cli: Run, arguments: tuple[str, ...], texts: tuple[str, ...]) -> None:
-        outcome = cli("show", *arguments)
-        assert outcome.code == 0, outcome.err
-        assert all(text in outcome.out for text in texts)
-
-    def test_show_arch_prints_a_file_that_loads(self, cli: Run, tmp_path: Path) -> None:
-        path = tmp_path / "chip.yaml"
-        path.write_text(cli("show", "arch", "fp16_iso_area").out)
-        assert cli("check", path).code == 0
-
-    def test_list_names_every_kind(self, cli: Run) -> None:
-        outcome = cli("list")
-        for name in ("fp8_chunk64", "resnet50", "wang2018", "dlfloat16", "weight_stationary"):
-            assert name in outcome.out
-        refused(cli("list", "colours"), "Unknown kind")
-
-    def test_list_formats_has_those_of_tensors_too(self, cli: Run) -> None:
-        both, tensors = cli("list", "formats").out, cli("list", "tensor_formats").out
-        assert "dlfloat16" in both
-        assert "dlfloat16" not in tensors
-        # An E2M1 element has 4 bits, and 32 of them share a scale of 8 (OCP MX 1.0, table 1).
-        for name, text in (
-            ("mx_fp4", "4.25 bits an element, fp4_e2m1"),
-            ("s2fp8", "8 bits an element, fp8_e5m2"),
-            ("range2_group", "uint2"),
-            ("dynamic8_block", "dynamic8"),
-        ):
-            for listing in (both, tensors):
-                assert any(name in line and text in line for line in listing.splitlines())
-
-    @pytest.mark.parametrize("kind", ["arch", "workload", "recipe", "cost_table"])
-    def test_schema_is_a_json_schema(self, cli: Run, kind: str) -> None:
-        schema = json.loads(cli("schema", kind).out)
-        jsonschema.Draft202012Validator.check_schema(schema)
-
-    def test_check_reports_every_file(self, cli: Run, tmp_path: Path) -> None:
-        bad = tmp_path / "bad.yaml"
-        bad.write_text("layers: 3\n")
-        outcome = cli("check", "workloads/tiny.yaml", bad, tmp_path / "none.yaml")
-        assert outcome.code == EXIT_INPUT
-        assert "a valid workload" in outcome.out
-        assert "bad.yaml:1" in outcome.err
-        assert "none.yaml" in outcome.err
