@@ -114,24 +114,44 @@ def atomic_write(path: str | os.PathLike[str], data: bytes | str) -> None:
     OutputError
         If the folder is missing or cannot be written to.
     """
-    target = Path(path)
-    content = data.encode("utf-8") if isinstance(data, str) else data
-    temporary: str | None = None
+    write_together({Path(path): data})
+
+
+def write_together(contents: Mapping[Path, bytes | str]) -> None:
+    """Write files that belong together so that new ones never pass for a pair with old ones.
+
+    Each is written as by `atomic_write`, and none takes its place before all are on the disk.
+    Of several, the last is the one by which the others are found: an older file under its name
+    goes before the first takes its place. Whatever moment the process is killed at, the files
+    are the old ones, the new ones, or the last is missing.
+
+    Parameters
+    ----------
+    contents : mapping from path to bytes or str
+        In the order in which they take their places.
+
+    Raises
+    ------
+    OutputError
+        If a folder is missing or cannot be written to.
+    """
+    waiting: list[tuple[Path, Path]] = []  # (temporary, target)
+    target = Path()
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).chmod(_usual_mode(target))
-        Path(temporary).replace(target)
-        temporary = None
+        for target, data in contents.items():
+            waiting.append((_temporary(target, data), target))
+        if len(waiting) > 1:
+            target.unlink(missing_ok=True)
+        while waiting:
+            temporary, target = waiting[0]
+            temporary.replace(target)
+            del waiting[0]
     except OSError as error:
         raise OutputError(f"Cannot write {target}: {error.strerror or error}.") from error
     finally:
-        if temporary is not None:
+        for temporary, _ in waiting:
             with suppress(OSError):
-                Path(temporary).unlink()
+                temporary.unlink()
 
 
 def csv_text(rows: Iterable[Mapping[str, Any]], heads: Sequence[str]) -> str:
@@ -146,6 +166,23 @@ def csv_text(rows: Iterable[Mapping[str, Any]], heads: Sequence[str]) -> str:
 def json_text(document: Any) -> str:
     """Return a JSON document as text; NaN and infinity, which JSON has not, are a ValueError."""
     return json.dumps(document, indent=1, allow_nan=False) + "\n"
+
+
+def _temporary(target: Path, data: bytes | str) -> Path:
+    """Write what will be `target` under another name in its folder; leave nothing on failure."""
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data.encode("utf-8") if isinstance(data, str) else data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.chmod(_usual_mode(target))
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+    return temporary
 
 
 def _usual_mode(target: Path) -> int:

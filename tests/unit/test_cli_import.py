@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,31 @@ def test_nothing_is_overwritten_unless_forced(cli: Run, model: Path, tmp_path: P
     assert target.read_text() == "mine"
     assert cli(*given, "--force", "--json").code == 0
     assert load_workload(target).macs() == MACS
+
+
+def test_a_killed_import_leaves_no_network_beside_weights_of_another(
+    cli: Run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = ("import", model, "-o", tmp_path / "made.yaml", "--dim", "height=8", "--force")
+    assert cli(*given).code == 0
+
+    class Killed(BaseException):
+        """Stands for a signal that no code sees."""
+
+    def dying(source: Path, target: Path) -> None:
+        if Path(target).suffix == ".yaml":
+            raise Killed
+        rename(source, target)
+
+    rename = os.replace
+    monkeypatch.setattr(os, "replace", dying)
+    with pytest.raises(Killed):
+        cli(*given)
+    monkeypatch.setattr(os, "replace", rename)
+    assert (tmp_path / "made.safetensors").exists()
+    refused(cli("run", tmp_path / "made.yaml"), "Unknown workload")
+    assert cli(*given).code == 0
+    assert load_workload(tmp_path / "made.yaml").macs() == MACS
 
 
 @pytest.mark.parametrize("name", ["made.onnx", "nowhere/made.yaml"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from accelsim.files import (
     installed_folder,
     list_resources,
     resource_path,
+    write_together,
 )
 
 CHECKOUT = Path(__file__).parents[2]
@@ -121,6 +124,56 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
         OutputError, match=r"\ACannot write .*/no/out: No such file or directory\.\Z"
     ):
         atomic_write(tmp_path / "no" / "out", "x")
+
+
+class Killed(BaseException):
+    """Stands for a signal that no code sees."""
+
+
+def killed_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    """End the writing before its `step`-th change of a name, without any clearing up."""
+    steps = iter(range(step + 1))
+
+    def dying(change: Callable[..., None]) -> Callable[..., None]:
+        def changed(*paths: object, **options: object) -> None:
+            if next(steps, step) == step:
+                raise Killed
+            change(*paths, **options)
+
+        return changed
+
+    monkeypatch.setattr(os, "replace", dying(os.replace))
+    monkeypatch.setattr(os, "unlink", dying(os.unlink))
+
+
+@pytest.mark.parametrize("older", [True, False])
+@pytest.mark.parametrize(
+    ("step", "found"),
+    # Changes of names: the older network goes, the weights come, the network comes.
+    [(0, ("old", "old")), (1, ("old", None)), (2, ("new", None)), (3, ("new", "new"))],
+)
+def test_files_that_belong_together_are_never_found_old_beside_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, found: tuple[str, str | None],
+    older: bool,
+) -> None:  # fmt: skip
+    weights, network = tmp_path / "net.safetensors", tmp_path / "net.yaml"
+    if older:
+        weights.write_text("old")
+        network.write_text("old")
+    killed_at(monkeypatch, step)
+    with suppress(Killed):
+        write_together({weights: "new", network: b"new"})
+    monkeypatch.undo()
+    texts = tuple(file.read_text() if file.exists() else None for file in (weights, network))
+    assert texts == tuple(text if older or text == "new" else None for text in found)
+
+
+def test_nothing_is_touched_before_all_is_on_the_disk(tmp_path: Path) -> None:
+    (tmp_path / "one").write_text("old")
+    with pytest.raises(OutputError, match="no/two: No such file"):
+        write_together({tmp_path / "one": "new", tmp_path / "no" / "two": "new"})
+    assert os.listdir(tmp_path) == ["one"]
+    assert (tmp_path / "one").read_text() == "old"
 
 
 def test_a_package_is_found_without_being_imported(

@@ -8,7 +8,7 @@ import numpy as np
 
 from accelsim.config import dump_yaml
 from accelsim.errors import OutputError
-from accelsim.files import atomic_write
+from accelsim.files import atomic_write, write_together
 from accelsim.workload.importers.imported import ImportedNetwork
 from accelsim.workload.importers.scalesim_export import Topology, topology_text
 
@@ -43,7 +43,8 @@ def save_network(network: ImportedNetwork, path: Path) -> tuple[Path, ...]:
     """Write a network as YAML and its weights, if it has any, as safetensors.
 
     What is not modelled stands in the description. Each file is written whole or not at
-    all, the network last.
+    all. Where older ones are overwritten, the network is missing while the two may differ,
+    so weights of one import are never found beside the network of another.
 
     Parameters
     ----------
@@ -66,19 +67,19 @@ def save_network(network: ImportedNetwork, path: Path) -> tuple[Path, ...]:
     """
     from safetensors.numpy import save
 
-    written: list[Path] = []
+    contents: dict[Path, bytes | str] = {}
     if network.arrays:
         arrays = {
             name: np.ascontiguousarray(array) for name, array in network.weights().arrays.items()
         }
-        atomic_write(weights_path(path), save(arrays))
-        written.append(weights_path(path))
+        contents[weights_path(path)] = save(arrays)
     document = network.workload.model_dump(mode="json", exclude_defaults=True)
     if network.not_modelled:
         texts = (network.workload.description, network.warnings()[-1])
         document["description"] = " ".join(text for text in texts if text)
-    atomic_write(path, dump_yaml(document))
-    return (path, *written)
+    contents[path] = dump_yaml(document)
+    write_together(contents)
+    return (path, weights_path(path)) if network.arrays else (path,)
 
 
 def save_topology(network: ImportedNetwork, path: Path, kind: str) -> tuple[Path, ...]:
