@@ -181,31 +181,15 @@ def study_inference(
         task, chip, fold_batch_norm, threads or os.cpu_count() or 1, seed,
         on_progress or (lambda _text: None),
     )  # fmt: skip
-    plain = get_recipe(REFERENCE)
-    exact = study.run(REFERENCE, plain)
-    rows: list[InferenceRow] = []
-    layers: list[LayerError] = []
-    for name, recipe in recipes.items():
-        found = exact if recipe == plain else study.run(name, recipe)
-        rows.append(
-            InferenceRow(
-                variant=name,
-                recipe=recipe.name,
-                scores=dict(task.scores(found.outputs)),
-                agreement=task.agreement(found.outputs, exact.outputs),
-                output_error=found.output_error,
-                **found.price,
-            )
-        )
-        layers.extend(replace(error, variant=name) for error in found.layers)
+    rows, layers = study.compare(recipes)
     return InferenceStudy(
         task=task.name,
         provenance=task.provenance,
         samples=task.samples,
         calibration_samples=sum(part.batch for part in task.calibration),
         arch=chip.name,
-        rows=tuple(rows),
-        layers=tuple(layers),
+        rows=rows,
+        layers=layers,
     )
 
 
@@ -229,6 +213,29 @@ class _Study:
     threads: int
     seed: int
     on_progress: Callable[[str], None]
+
+    def compare(
+        self, recipes: Mapping[str, Recipe]
+    ) -> tuple[tuple[InferenceRow, ...], tuple[LayerError, ...]]:
+        """Return a row for each recipe, beside the reference, and the errors of its layers."""
+        plain = get_recipe(REFERENCE)
+        exact = self.run(REFERENCE, plain)
+        rows: list[InferenceRow] = []
+        layers: list[LayerError] = []
+        for name, recipe in recipes.items():
+            found = exact if recipe == plain else self.run(name, recipe)
+            rows.append(
+                InferenceRow(
+                    variant=name,
+                    recipe=recipe.name,
+                    scores=dict(self.task.scores(found.outputs)),
+                    agreement=self.task.agreement(found.outputs, exact.outputs),
+                    output_error=found.output_error,
+                    **found.price,
+                )
+            )
+            layers.extend(replace(error, variant=name) for error in found.layers)
+        return tuple(rows), tuple(layers)
 
     def run(self, name: str, recipe: Recipe) -> _Found:
         """Return what a recipe says to all parts, what it loses, and what it costs."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from accelsim.errors import ShapeError, near_miss_hint
@@ -130,26 +130,13 @@ def resolve_graph(
     nodes: list[Node] = []
     for index, layer in enumerate(layers):
         if layer.name in shapes:
-            given = " and ".join(map(repr, input_shapes))
-            raise LayerError(
-                f"The name {layer.name!r} is taken; every layer needs its own, "
-                f"and {given} is what the network is given.",
-                index=index,
-                place=("name",),
-            )
+            raise _name_taken(layer.name, index, input_shapes)
         node = _place(layer, index, shapes, previous=nodes[-1].name if nodes else only)
         nodes.append(node)
         shapes[layer.name] = node.output_shape
         for name in dict.fromkeys(node.inputs):
             readers.setdefault(name, []).append(node)
-    for node in nodes[:-1]:
-        if node.name not in readers and node.name not in outputs:
-            raise LayerError(
-                f"Nothing reads the output of {node.name!r}, which is not the last layer. "
-                "Name it in the inputs of a later layer or in outputs, or leave it out.",
-                index=node.index,
-                place=("name",),
-            )
+    _check_read(nodes, {*readers, *outputs})
     frozen = {name: tuple(found) for name, found in readers.items()}
     folded = _find_folded(nodes, frozen, outputs) if fold_batch_norm else {}
     return Graph(
@@ -159,6 +146,27 @@ def resolve_graph(
         outputs or (nodes[-1].name,),
         tuple(input_shapes),
     )
+
+
+def _name_taken(name: str, index: int, given: Iterable[str]) -> LayerError:
+    return LayerError(
+        f"The name {name!r} is taken; every layer needs its own, "
+        f"and {' and '.join(map(repr, given))} is what the network is given.",
+        index=index,
+        place=("name",),
+    )
+
+
+def _check_read(nodes: Sequence[Node], read: Collection[str]) -> None:
+    """Refuse a layer, other than the last, whose output nobody reads."""
+    for node in nodes[:-1]:
+        if node.name not in read:
+            raise LayerError(
+                f"Nothing reads the output of {node.name!r}, which is not the last layer. "
+                "Name it in the inputs of a later layer or in outputs, or leave it out.",
+                index=node.index,
+                place=("name",),
+            )
 
 
 def _place(layer: Layer, index: int, shapes: Mapping[str, Shape], *, previous: str | None) -> Node:

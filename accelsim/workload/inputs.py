@@ -201,17 +201,24 @@ def load_input(
         raise DataError(f"The batch is {batch}; it must be at least 1.")
     key = (_INPUT_STREAM, seed) if stream is None else (_INPUT_STREAM, seed, stream)
     generator = np.random.Generator(np.random.PCG64(key))
-    shape = (batch, *workload_input.shape)
     if spec is None:
         spec = default_image() if workload_input.kind is InputKind.IMAGE else "normal"
     if not isinstance(spec, str | Path):
         given = _fit("The input", np.asarray(spec), workload_input, batch)
         return LoadedInput(given, "an array")
-    if spec in DISTRIBUTIONS:
-        if workload_input.vocabulary is not None:
-            tokens = generator.integers(0, workload_input.vocabulary, shape).astype(np.float64)
-            return LoadedInput(tokens, f"uniform tokens, seed {seed}")
-        return LoadedInput(_draw(str(spec), shape, generator), f"{spec} distribution, seed {seed}")
+    if spec not in DISTRIBUTIONS:
+        return _load_file(spec, workload_input, batch, generator)
+    shape = (batch, *workload_input.shape)
+    if workload_input.vocabulary is not None:
+        tokens = generator.integers(0, workload_input.vocabulary, shape).astype(np.float64)
+        return LoadedInput(tokens, f"uniform tokens, seed {seed}")
+    return LoadedInput(_draw(str(spec), shape, generator), f"{spec} distribution, seed {seed}")
+
+
+def _load_file(
+    spec: str | Path, workload_input: InputSpec, batch: int, generator: np.random.Generator
+) -> LoadedInput:
+    """Load a photograph or an array; the generator places the crops after the first."""
     path = Path(spec)
     suffix = path.suffix.lower()
     if suffix in IMAGE_SUFFIXES:
