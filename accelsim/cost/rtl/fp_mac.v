@@ -14,25 +14,13 @@ module fp_mac #(
     input  wire [E+M:0]   acc,
     output wire [E+M:0]   sum
 );
-    wire a_sign, a_zero, a_inf, a_nan, b_sign, b_zero, b_inf, b_nan;
-    wire signed [X-1:0] a_exp, b_exp, p_exp;
-    wire [MA:0] a_sig;
-    wire [MB:0] b_sig;
+    wire signed [X-1:0] p_exp;
     wire [MA+MB+1:0] p_sig;
     wire p_sign, p_zero, p_inf, p_nan;
 
-    fp_unpack #(.E(EA), .M(MA), .BIAS(BIAS_A), .SPECIALS(SPECIALS_A), .X(X)) unpack_a (
-        .code(a), .sign(a_sign), .exp(a_exp), .sig(a_sig),
-        .is_zero(a_zero), .is_inf(a_inf), .is_nan(a_nan));
-    fp_unpack #(.E(EB), .M(MB), .BIAS(BIAS_B), .SPECIALS(SPECIALS_B), .X(X)) unpack_b (
-        .code(b), .sign(b_sign), .exp(b_exp), .sig(b_sig),
-        .is_zero(b_zero), .is_inf(b_inf), .is_nan(b_nan));
-    fp_mul #(.MA(MA), .MB(MB), .X(X)) multiply (
-        .a_sign(a_sign), .a_exp(a_exp), .a_sig(a_sig),
-        .a_zero(a_zero), .a_inf(a_inf), .a_nan(a_nan),
-        .b_sign(b_sign), .b_exp(b_exp), .b_sig(b_sig),
-        .b_zero(b_zero), .b_inf(b_inf), .b_nan(b_nan),
-        .sign(p_sign), .exp(p_exp), .sig(p_sig),
+    fp_product #(.EA(EA), .MA(MA), .BIAS_A(BIAS_A), .SPECIALS_A(SPECIALS_A),
+                 .EB(EB), .MB(MB), .BIAS_B(BIAS_B), .SPECIALS_B(SPECIALS_B), .X(X)) multiply (
+        .a(a), .b(b), .sign(p_sign), .exp(p_exp), .sig(p_sig),
         .is_zero(p_zero), .is_inf(p_inf), .is_nan(p_nan));
     generate
         if (ROUND_PRODUCT != 0) begin : rounded

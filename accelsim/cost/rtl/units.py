@@ -88,6 +88,104 @@ def mac_unit(
     return RtlUnit(name, module, tuple(parameters))
 
 
+def dual_unit(total: str, *, registered: bool = True) -> RtlUnit:
+    """Return the element of 8-bit floats of both kinds, e5m2 and e4m3fn, with a sum of any format.
+
+    Parameters
+    ----------
+    total : str
+        Format of the sum, by name.
+    registered : bool
+        Whether it has its registers, or is its gates alone.
+
+    Raises
+    ------
+    UnsupportedError
+        If the sum's format is none that the modules know.
+
+    Examples
+    --------
+    >>> dual_unit("fp32", registered=False).name
+    'fp8_dual_mac_fp32'
+    """
+    out = _float(total)
+    width = max(_exponent_width(a, b, out) for a in _both_kinds() for b in _both_kinds())
+    module = "pe_fp8_dual" if registered else "fp8_dual_mac"
+    return RtlUnit(f"{module}_{total}", module, (*_fields(out, ""), ("X", width)))
+
+
+def int_unit(bits: int, sum_bits: int, *, registered: bool = True) -> RtlUnit:
+    """Return the element of two's complement integers; a sum that does not fit wraps.
+
+    Parameters
+    ----------
+    bits, sum_bits : int
+        Widths of both operands, and of the sum: more than a product's, 2 `bits`.
+    registered : bool
+        Whether it has its registers, or is its gates alone.
+
+    Raises
+    ------
+    UnsupportedError
+        If the sum is no wider than a product.
+
+    Examples
+    --------
+    >>> int_unit(8, 32).name, int_unit(8, 32, registered=False).name
+    ('pe_int8_int32', 'int_mac_int8_int32')
+    """
+    if sum_bits <= 2 * bits:
+        raise UnsupportedError(
+            f"There is no Verilog for a sum of {sum_bits} bits of products of {2 * bits}."
+            " Make the sum wider than a product."
+        )
+    module = "pe_int" if registered else "int_mac"
+    name = f"{'pe' if registered else module}_int{bits}_int{sum_bits}"
+    return RtlUnit(name, module, (("N", bits), ("W", sum_bits)))
+
+
+def product_unit(a: str, b: str, total: str | None = None) -> RtlUnit:
+    """Return a multiplier without registers: the exact product, or one rounded to a format.
+
+    An exact product comes out unpacked, a rounded one as a code of `total`.
+
+    Parameters
+    ----------
+    a, b : str
+        Formats of the operands, by name.
+    total : str, optional
+        Format to which the product is rounded.
+
+    Raises
+    ------
+    UnsupportedError
+        If a format is none that the modules know.
+
+    Examples
+    --------
+    >>> product_unit("fp8_e5m2", "fp8_e5m2").name, product_unit("bf16", "bf16", "fp32").name
+    ('fp_product_fp8_e5m2', 'fp_product_rounded_bf16_fp32')
+    """
+    one, two = _float(a), _float(b)
+    operands = a if a == b else f"{a}_{b}"
+    fields = (*_fields(one, "A"), *_fields(two, "B"))
+    if total is None:
+        width = ("X", _product_width(one, two))
+        return RtlUnit(f"fp_product_{operands}", "fp_product", (*fields, width))
+    out = _float(total)
+    return RtlUnit(
+        f"fp_product_rounded_{operands}_{total}",
+        "fp_product_rounded",
+        (*fields, *_fields(out, ""), ("X", _exponent_width(one, two, out))),
+    )
+
+
+def dual_product_unit() -> RtlUnit:
+    """Return a multiplier, exact and without registers, of 8-bit floats of both kinds."""
+    width = max(_product_width(a, b) for a in _both_kinds() for b in _both_kinds())
+    return RtlUnit("fp8_dual_product", "fp8_dual_product", (("X", width),))
+
+
 def adder_unit(total: str, *, module: str = "fp_sum") -> RtlUnit:
     """Return an adder of two numbers of one format: ``fp_sum``, or ``outer_tap`` registered.
 
@@ -142,19 +240,28 @@ def _catalog() -> dict[str, RtlUnit]:
     units = (
         mac_unit("pe_mac", e5m2, e5m2, wide),
         mac_unit("pe_mac", e4m3, e4m3, wide),
-        RtlUnit("pe_fp8_dual_fp16_e6m9", "pe_fp8_dual", (("X", 8),)),
+        dual_unit(wide),
         mac_unit("pe_mac", e5m2, e5m2, "fp32"),
+        mac_unit("pe_mac", e4m3, e4m3, "fp32"),
+        dual_unit("fp32"),
         mac_unit("pe_mac", wide, wide, wide, rounded=True),
         mac_unit("pe_mac", wide, wide, wide),
         mac_unit("pe_mac", half, half, half, rounded=True),
         mac_unit("pe_mac", half, half, half),
         mac_unit("pe_mac", "bf16", "bf16", "fp32"),
+        mac_unit("pe_mac", wide, wide, "fp32"),
         mac_unit("pe_mac", half, half, "fp32"),
         mac_unit("pe_mac", "fp32", "fp32", "fp32", rounded=True),
-        RtlUnit("pe_int8_int32", "pe_int", (("N", 8), ("W", 32))),
+        mac_unit("pe_mac", "fp32", "fp32", "fp32"),
+        int_unit(8, 32),
         two_rate_unit(fused=False),
         held_two_rate_unit(),
         two_rate_unit(fused=True),
+        product_unit(e5m2, e5m2),
+        product_unit(e4m3, e4m3),
+        dual_product_unit(),
+        product_unit(half, half, half),
+        product_unit("fp32", "fp32", "fp32"),
         adder_unit(wide),
         adder_unit(half),
         adder_unit("fp32"),
@@ -207,6 +314,11 @@ def _float(name: str) -> FloatFormat:
     )
 
 
+def _both_kinds() -> tuple[FloatFormat, FloatFormat]:
+    """Return the formats of the 8-bit floats that units of both kinds take."""
+    return _float("fp8_e5m2"), _float("fp8_e4m3fn")
+
+
 def _fields(fmt: FloatFormat, suffix: str) -> tuple[tuple[str, int], ...]:
     """Return the parameters of one format, as the modules name them."""
     tail = f"_{suffix}" if suffix else ""
@@ -228,6 +340,11 @@ def _exponent_width(a: FloatFormat, b: FloatFormat, total: FloatFormat) -> int:
     highest = 1 + max(_highest(a) + _highest(b) + 1, _highest(total))
     frame = max(a.mantissa_bits + b.mantissa_bits + 2, total.mantissa_bits + 1) + _FRAME_BITS
     return _signed_width(max(highest - lowest, frame - lowest, highest + total.bias))
+
+
+def _product_width(a: FloatFormat, b: FloatFormat) -> int:
+    """Return the bits of signed exponents in a multiplier: those of every exact product."""
+    return _signed_width(max(_highest(a) + _highest(b) + 1, -_lowest(a) - _lowest(b)))
 
 
 def _lowest(fmt: FloatFormat) -> int:

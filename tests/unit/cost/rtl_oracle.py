@@ -17,6 +17,10 @@ from accelsim.precision import Accumulator, PairRule
 needs_iverilog = pytest.mark.skipif(not has_simulator(), reason="needs Icarus Verilog")
 needs_yosys = pytest.mark.skipif(not has_elaborator(), reason="needs Yosys")
 
+BYTES = np.arange(256, dtype=np.uint64)
+#: Every pair of 8-bit codes, on a grid.
+EVERY_PAIR = tuple(np.meshgrid(BYTES, BYTES, indexing="ij"))
+
 
 @cache
 def gates(unit: RtlUnit) -> Netlist:
@@ -82,3 +86,11 @@ def near(numbers, fmt: FloatFormat, rng: np.random.Generator) -> np.ndarray:
     with np.errstate(all="ignore"):
         exact = codes(fmt.quantize(np.asarray(numbers, np.float64)), fmt).astype(np.int64)
     return ((exact + rng.integers(-3, 4, exact.shape)) % (1 << fmt.bits)).astype(np.uint64)
+
+
+def check(got: np.ndarray, expected: np.ndarray, *inputs: np.ndarray) -> None:
+    """Compare codes; where they differ, show the first inputs."""
+    wrong = np.flatnonzero(got != expected)
+    shown = [[hex(int(x)) for x in (*(one[at] for one in inputs), expected[at], got[at])]
+             for at in wrong[:4]]  # fmt: skip
+    assert wrong.size == 0, f"{wrong.size} of {got.size}: inputs, expected, got: {shown}"

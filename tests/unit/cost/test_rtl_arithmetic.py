@@ -15,6 +15,8 @@ from accelsim.cost.rtl import adder_unit, mac_unit, quantizer_unit
 from accelsim.cost.rtl.netlist import evaluate
 from accelsim.formats import Overflow
 from tests.unit.cost.rtl_oracle import (
+    EVERY_PAIR,
+    check,
     codes,
     edge_codes,
     float_formats,
@@ -27,21 +29,11 @@ from tests.unit.cost.rtl_oracle import (
 
 pytestmark = needs_yosys
 
-BYTES = np.arange(256, dtype=np.uint64)
-EVERY_PAIR = tuple(np.meshgrid(BYTES, BYTES, indexing="ij"))
 FP8_PAIRS = [
     ("fp8_e5m2", "fp8_e5m2"),
     ("fp8_e4m3fn", "fp8_e4m3fn"),
     ("fp8_e4m3fn", "fp8_e5m2"),
 ]
-
-
-def check(got: np.ndarray, expected: np.ndarray, *inputs: np.ndarray) -> None:
-    """Compare codes; where they differ, show the first inputs."""
-    wrong = np.flatnonzero(got != expected)
-    shown = [[hex(int(x)) for x in (*(one[at] for one in inputs), expected[at], got[at])]
-             for at in wrong[:4]]  # fmt: skip
-    assert wrong.size == 0, f"{wrong.size} of {got.size}: inputs, expected, got: {shown}"
 
 
 @pytest.mark.parametrize(("a", "b"), FP8_PAIRS)
