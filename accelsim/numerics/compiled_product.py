@@ -33,7 +33,8 @@ from accelsim.precision import Accumulator
 _Array = NDArray[np.floating[Any]]
 #: Does tasks from its first argument to before its second.
 _Work = Callable[[int, int], None]
-#: Bits of the upper half of a word.
+#: Bits of a random word, and of its upper half.
+_WORD_BITS = 64
 _HALF_BITS = np.int64(32)
 
 
@@ -101,7 +102,7 @@ def _work(arguments: tuple[Any, ...], *, skip_zeros: bool) -> _Work:
     if isinstance(arguments[0], rules.ChunkRule):
         from accelsim.numerics.kernels.block_chunks import multiply_tasks_chunks
 
-        return partial(multiply_tasks_chunks, *arguments)
+        return partial(multiply_tasks_chunks, *arguments, ())
     from accelsim.numerics.kernels.block import multiply_tasks
 
     return partial(multiply_tasks, *arguments)
@@ -115,21 +116,18 @@ def _random_work(
         raise ConfigError("Stochastic rounding needs a key: randomness is explicit.")
     inner, _, left, panels, out, _ = arguments
     names = np.arange(left.shape[0] * left.shape[1], dtype=np.uint64)
-    rows = [row_words(key.base(site), names) for site in (Site.INNER, Site.OUTER)]
+    inside = Site.TREE if isinstance(inner, rules.TreeSum) else Site.INNER
+    rows = [row_words(key.base(site), names) for site in (inside, Site.OUTER)]
     columns = column_words(np.arange(out.shape[-1])).view(np.int64)
     if isinstance(inner, rules.Stochastic32):
         from accelsim.numerics.kernels.block_random32 import multiply_tasks_random32
 
         halves = _columns_by_halves(columns, panels.shape[-1])
         return partial(multiply_tasks_random32, *arguments, *rows, halves)
-    width = field_width(accumulator.random_bits)
-    if isinstance(inner, rules.GroupedSum):
-        from accelsim.numerics.kernels.block_random_groups import multiply_tasks_random_groups
+    from accelsim.numerics.kernels.block_chunks import multiply_tasks_chunks
 
-        return partial(multiply_tasks_random_groups, *arguments, *rows, columns, width)
-    from accelsim.numerics.kernels.block_random import multiply_tasks_random
-
-    return partial(multiply_tasks_random, *arguments, *rows, columns, width)
+    shared = (_WORD_BITS // field_width(accumulator.random_bits)).bit_length() - 1
+    return partial(multiply_tasks_chunks, *arguments, (*rows, columns, shared))
 
 
 def _columns_by_halves(columns: NDArray[np.int64], lanes: int) -> NDArray[np.int64]:

@@ -1,6 +1,6 @@
 """The matrix product with stochastic rounding in float32: one row by one vector of columns.
 
-Random words and sums are those of `accelsim.numerics.kernels.block_random`, bit for
+Random words and sums are those of `accelsim.numerics.kernels.block_chunks`, bit for
 bit. Four positions share a word; float32 does their additions, rounding toward zero. Of a
 sum it cuts off c bits, F in units of the last, and has itself lost a rest d < 1; the noise is
 R + r, 0 <= r <= 3/4. The sum goes up if F + R + d + r >= 2**c. Added up is F + R + 1,
@@ -78,7 +78,7 @@ def multiply_tasks_random32(
 ) -> None:
     """Compute tasks first .. last - 1 of ``out += a @ b``.
 
-    As `multiply_tasks_random`, with 16 bits to a position and float32 operands.
+    As `multiply_tasks_chunks`, with words one by one, 16 bits to a position and float32 operands.
     `columns` holds by panel the words of the even columns, their upper halves, and both of
     the odd ones.
     """
