@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.errors import ConfigError, DataError
+from accelsim.errors import ConfigError
 from accelsim.formats.array import (
     as_code_array,
     as_float_array,
@@ -30,7 +30,7 @@ from accelsim.formats.base import (
 )
 from accelsim.formats.plan import RoundingPlan, thresholds
 from accelsim.formats.rounding import Overflow, Rounding, choose
-from accelsim.formats.scalar import round_to_integer
+from accelsim.formats.scalar import check_code, not_a_member, round_to_integer
 
 MAX_INTEGER_BITS = 48
 FLOAT32_PRECISION = 24
@@ -185,16 +185,15 @@ class IntegerFormat(NumberFormat):
     def encode_scalar(self, value: float) -> int:
         """Return the code of one member; the definition of `encode`."""
         if not math.isfinite(value) or (value == 0 and math.copysign(1.0, value) < 0):
-            raise DataError(f"{value!r} is not a member of {self.name}; quantize it first.")
+            raise not_a_member(value, self)
         scaled = Fraction(value) * 2**self.fraction_bits
         if scaled.denominator != 1 or not self.min_integer <= scaled <= self.max_integer:
-            raise DataError(f"{value!r} is not a member of {self.name}; quantize it first.")
+            raise not_a_member(value, self)
         return int(scaled) % (1 << self.integer_bits)
 
     def decode_scalar(self, code: int) -> float:
         """Return the value of one code; the definition of `decode`."""
-        if not 0 <= code < 1 << self.integer_bits:
-            raise DataError(f"{code} is no code of {self.name}: it has {self.integer_bits} bits.")
+        check_code(code, self)
         integer = code
         if self.signed and code >> (self.integer_bits - 1):
             integer = code - (1 << self.integer_bits)

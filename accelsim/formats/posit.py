@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.errors import ConfigError, DataError
+from accelsim.errors import ConfigError
 from accelsim.formats.array import (
     as_code_array,
     as_float_array,
@@ -33,8 +33,14 @@ from accelsim.formats.base import (
     RandomBits,
 )
 from accelsim.formats.rounding import Overflow, Rounding, choose
-from accelsim.formats.scalar import check_random_bits
-from accelsim.formats.table import ValueTable, make_table, quantize_to_table, round_between
+from accelsim.formats.scalar import check_code, check_random_bits, not_a_member
+from accelsim.formats.table import (
+    ValueTable,
+    find_members,
+    make_table,
+    quantize_to_table,
+    round_between,
+)
 
 MIN_POSIT_BITS = 3
 MAX_POSIT_BITS = 16
@@ -168,8 +174,7 @@ class PositFormat(NumberFormat):
         """Return the codes of `x`, NaR for NaN; refuse what is not a member."""
         given = widen(as_float_array(x))
         table, nan = _table(self), np.isnan(given)
-        place = np.clip(np.searchsorted(table.values, given), 0, len(table.values) - 1)
-        member = (table.values[place] == given) & ~((given == 0) & np.signbit(given))
+        place, member = find_members(given, table)
         require_members(given, member | nan, self.name)
         return np.where(nan, self.nan_code, table.codes[place]).astype(self.code_dtype)
 
@@ -222,12 +227,11 @@ class PositFormat(NumberFormat):
             code = _code_below(Fraction(magnitude), self)
             if decode_posit(code, self.posit_bits, self.exponent_size) == magnitude:
                 return code if value > 0 else (1 << self.posit_bits) - code
-        raise DataError(f"{value!r} is not a member of {self.name}; quantize it first.")
+        raise not_a_member(value, self)
 
     def decode_scalar(self, code: int) -> float:
         """Return the value of one code; the definition of `decode`."""
-        if not 0 <= code < 1 << self.posit_bits:
-            raise DataError(f"{code} is no code of {self.name}: it has {self.posit_bits} bits.")
+        check_code(code, self)
         if code == self.nan_code:
             return math.nan
         if code > self.nan_code:

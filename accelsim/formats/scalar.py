@@ -85,6 +85,17 @@ def decode_scalar(code: int, fmt: NumberFormat) -> float:
     return fmt.decode_scalar(code)
 
 
+def check_code(code: int, fmt: NumberFormat) -> None:
+    """Refuse what is no code of as many bits as a format has."""
+    if not 0 <= code < 1 << fmt.bits:
+        raise DataError(f"{code} is no code of {fmt.name}: it has {fmt.bits} bits.")
+
+
+def not_a_member(value: float, fmt: NumberFormat) -> DataError:
+    """Return the error of a number that has no code in a format."""
+    return DataError(f"{value!r} is not a member of {fmt.name}; quantize it first.")
+
+
 def check_random_bits(given: bool, rounding: Rounding, random_bit_count: int) -> None:
     """Refuse a stochastic rounding without random bits, or with an absurd number of them."""
     if rounding is not Rounding.STOCHASTIC:
@@ -216,8 +227,7 @@ def _round_magnitude(
 
 def decode_float(code: int, fmt: FloatFormat) -> float:
     """Return the value of one code of a binary float format."""
-    if not 0 <= code < 1 << fmt.bits:
-        raise DataError(f"{code} is no code of {fmt.name}: it has {fmt.bits} bits.")
+    check_code(code, fmt)
     magnitude_bits = fmt.exponent_bits + fmt.mantissa_bits
     magnitude_code = code % (1 << magnitude_bits)
     sign = -1.0 if code >> magnitude_bits else 1.0
@@ -239,7 +249,7 @@ def encode_float(value: float, fmt: FloatFormat) -> int:
         return fmt.nan_code
     negative = math.copysign(1.0, value) < 0
     sign_bit = 1 << (fmt.exponent_bits + fmt.mantissa_bits) if negative else 0
-    refused = DataError(f"{value!r} is not a member of {fmt.name}; quantize it first.")
+    refused = not_a_member(value, fmt)
     if negative and not (fmt.signed and (value != 0 or fmt.signed_zero)):
         raise refused
     if math.isinf(value):

@@ -34,7 +34,7 @@ from accelsim.formats.base import (
 )
 from accelsim.formats.plan import TINY
 from accelsim.formats.rounding import Overflow, Rounding, choose
-from accelsim.formats.scalar import check_random_bits, round_to_integer
+from accelsim.formats.scalar import check_random_bits, not_a_member, round_to_integer
 
 #: Up to this many random bits the comparison with the residual is exact in float64.
 MAX_TABLE_RANDOM_BIT_COUNT = 24
@@ -118,6 +118,17 @@ def round_to_table(
         upper = away != negative
     upper = (upper & (bounded != low_value)) | (bounded == high_value)
     return np.where(nan, np.nan, np.where(upper, high_value, low_value))
+
+
+def find_members(
+    x: NDArray[np.float64], table: ValueTable
+) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Return a place in `table` for every number, and whether the number is what stands there.
+
+    -0 is not, nor is NaN.
+    """
+    place = np.clip(np.searchsorted(table.values, x), 0, len(table.values) - 1)
+    return place, (table.values[place] == x) & ~((x == 0) & np.signbit(x))
 
 
 def check_table_random_bits(rounding: Rounding, random_bit_count: int) -> None:
@@ -239,9 +250,7 @@ class TableFormat(NumberFormat):
     def encode(self, x: FloatArray) -> CodeArray:
         """Return the index of every element of `x` among the values."""
         given = widen(as_float_array(x))
-        table = self.table
-        codes = np.clip(np.searchsorted(table.values, given), 0, len(table.values) - 1)
-        member = (table.values[codes] == given) & ~((given == 0) & np.signbit(given))
+        codes, member = find_members(given, self.table)
         require_members(given, member, self.name)
         return codes.astype(self.code_dtype)
 
@@ -279,7 +288,7 @@ class TableFormat(NumberFormat):
     def encode_scalar(self, value: float) -> int:
         """Return the code of one member; the definition of `encode`."""
         if value not in self.values or (value == 0 and math.copysign(1.0, value) < 0):
-            raise DataError(f"{value!r} is not a member of {self.name}; quantize it first.")
+            raise not_a_member(value, self)
         return self.values.index(value)
 
     def decode_scalar(self, code: int) -> float:
