@@ -3,7 +3,7 @@
 // The product is exact.
 module fp8_dual_mac #(
     parameter E = 6, parameter M = 9, parameter BIAS = 31,
-    parameter SPECIALS = 1, parameter SATURATE = 0,
+    parameter SPECIALS = 1, parameter SATURATE = 0, parameter FLUSH = 0,
     parameter X = 10
 ) (
     input  wire         a_kind, b_kind,    // 0 e5m2, 1 e4m3fn
@@ -20,7 +20,7 @@ module fp8_dual_mac #(
         .a_kind(a_kind), .b_kind(b_kind), .a(a), .b(b), .sign(p_sign), .exp(p_exp), .sig(p_sig),
         .is_zero(p_zero), .is_inf(p_inf), .is_nan(p_nan));
     fp_add #(.E(E), .M(M), .BIAS(BIAS), .SPECIALS(SPECIALS), .SATURATE(SATURATE),
-             .P(8), .X(X)) add (
+             .FLUSH(FLUSH), .P(8), .X(X)) add (
         .acc(acc), .p_sign(p_sign), .p_exp(p_exp), .p_sig(p_sig),
         .p_zero(p_zero), .p_inf(p_inf), .p_nan(p_nan), .sum(sum));
 endmodule

@@ -8,9 +8,11 @@
 // its grid without a shift of its own. Where two or more places separate the exponents,
 // a normal sum loses at most one leading place, so guard, round and sticky suffice;
 // closer operands lose nothing.
+//
+// FLUSH: acc has no subnormals, and no bound stops the normalisation; fp_pack flushes.
 module fp_add #(
     parameter E = 6, parameter M = 9, parameter BIAS = 31,
-    parameter SPECIALS = 1, parameter SATURATE = 0,
+    parameter SPECIALS = 1, parameter SATURATE = 0, parameter FLUSH = 0,
     parameter P = 6,
     parameter X = 10
 ) (
@@ -30,7 +32,8 @@ module fp_add #(
     wire                c_sign, c_zero, c_inf, c_nan;
     wire signed [X-1:0] c_exp;
     wire [M:0]          c_sig;
-    fp_unpack #(.E(E), .M(M), .BIAS(BIAS), .SPECIALS(SPECIALS), .NORMALIZE(0), .X(X)) unpack (
+    fp_unpack #(.E(E), .M(M), .BIAS(BIAS), .SPECIALS(SPECIALS), .NORMALIZE(0),
+                .FLUSH(FLUSH), .X(X)) unpack (
         .code(acc), .sign(c_sign), .exp(c_exp), .sig(c_sig),
         .is_zero(c_zero), .is_inf(c_inf), .is_nan(c_nan));
 
@@ -56,9 +59,10 @@ module fp_add #(
     wire [F:0]          size     = negative ? (~total + {{F{1'b0}}, ~lost}) : total;
     wire                sign     = (c_big ? c_sign : p_sign) ^ negative;
 
-    // Leading one of the sum to the top of F + 1 bits, or as far as the exponent allows.
+    // Leading one of the sum to the top of F + 1 bits, or as far as a subnormal may go.
     wire [X-1:0]        room = frame_exp + 1'b1 - EMIN;
-    wire [F:0]          stop = {1'b1, {F{1'b0}}} >> ((room > LIMIT) ? LIMIT : room);
+    wire [F:0]          stop = (FLUSH != 0) ? {(F+1){1'b0}}
+                             : {1'b1, {F{1'b0}}} >> ((room > LIMIT) ? LIMIT : room);
     wire [K-1:0]        zeros;
     leading_zeros #(.W(F + 1), .K(K)) count (.word(size | stop), .count(zeros));
     wire [F:0]          norm = size << zeros;
@@ -71,7 +75,7 @@ module fp_add #(
     wire                zero_sign = c_sign & p_sign & c_zero & p_zero;
 
     fp_pack #(.E(E), .M(M), .BIAS(BIAS), .SPECIALS(SPECIALS), .SATURATE(SATURATE),
-              .W(F + 1), .X(X)) pack (
+              .FLUSH(FLUSH), .W(F + 1), .X(X)) pack (
         .sign(inf ? (c_inf ? c_sign : p_sign) : none ? zero_sign : sign),
         .exp(exp), .sig(norm), .sticky(lost),
         .is_zero(none & ~inf & ~nan), .is_inf(inf), .is_nan(nan), .code(sum));

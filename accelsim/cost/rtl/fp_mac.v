@@ -4,8 +4,9 @@
 module fp_mac #(
     parameter EA = 5, parameter MA = 2, parameter BIAS_A = 15, parameter SPECIALS_A = 1,
     parameter EB = 5, parameter MB = 2, parameter BIAS_B = 15, parameter SPECIALS_B = 1,
+    parameter FLUSH_A = 0, parameter FLUSH_B = 0,
     parameter E = 6, parameter M = 9, parameter BIAS = 31,
-    parameter SPECIALS = 1, parameter SATURATE = 0,
+    parameter SPECIALS = 1, parameter SATURATE = 0, parameter FLUSH = 0,
     parameter ROUND_PRODUCT = 0,
     parameter X = 10
 ) (
@@ -18,8 +19,9 @@ module fp_mac #(
     wire [MA+MB+1:0] p_sig;
     wire p_sign, p_zero, p_inf, p_nan;
 
-    fp_product #(.EA(EA), .MA(MA), .BIAS_A(BIAS_A), .SPECIALS_A(SPECIALS_A),
-                 .EB(EB), .MB(MB), .BIAS_B(BIAS_B), .SPECIALS_B(SPECIALS_B), .X(X)) multiply (
+    fp_product #(.EA(EA), .MA(MA), .BIAS_A(BIAS_A), .SPECIALS_A(SPECIALS_A), .FLUSH_A(FLUSH_A),
+                 .EB(EB), .MB(MB), .BIAS_B(BIAS_B), .SPECIALS_B(SPECIALS_B),
+                 .FLUSH_B(FLUSH_B), .X(X)) multiply (
         .a(a), .b(b), .sign(p_sign), .exp(p_exp), .sig(p_sig),
         .is_zero(p_zero), .is_inf(p_inf), .is_nan(p_nan));
     generate
@@ -29,14 +31,14 @@ module fp_mac #(
             wire [W+MA+MB+1:0] padded = {p_sig, {W{1'b0}}};
             wire [E+M:0] product;
             fp_round #(.E(E), .M(M), .BIAS(BIAS), .SPECIALS(SPECIALS), .SATURATE(SATURATE),
-                       .W(W), .X(X)) round (
+                       .FLUSH(FLUSH), .W(W), .X(X)) round (
                 .sign(p_sign), .exp(p_exp), .sig(padded[W+MA+MB+1 -: W]),
                 .is_zero(p_zero), .is_inf(p_inf), .is_nan(p_nan), .code(product));
             fp_sum #(.E(E), .M(M), .BIAS(BIAS), .SPECIALS(SPECIALS), .SATURATE(SATURATE),
-                     .X(X)) add (.a(acc), .b(product), .sum(sum));
+                     .FLUSH(FLUSH), .X(X)) add (.a(acc), .b(product), .sum(sum));
         end else begin : exact
             fp_add #(.E(E), .M(M), .BIAS(BIAS), .SPECIALS(SPECIALS), .SATURATE(SATURATE),
-                     .P(MA + MB + 2), .X(X)) add (
+                     .FLUSH(FLUSH), .P(MA + MB + 2), .X(X)) add (
                 .acc(acc), .p_sign(p_sign), .p_exp(p_exp), .p_sig(p_sig),
                 .p_zero(p_zero), .p_inf(p_inf), .p_nan(p_nan), .sum(sum));
         end

@@ -6,8 +6,9 @@
 module fp_mac_chunk #(
     parameter EA = 5, parameter MA = 2, parameter BIAS_A = 15, parameter SPECIALS_A = 1,
     parameter EB = 5, parameter MB = 2, parameter BIAS_B = 15, parameter SPECIALS_B = 1,
+    parameter FLUSH_A = 0, parameter FLUSH_B = 0,
     parameter E = 6, parameter M = 9, parameter BIAS = 31,
-    parameter SPECIALS = 1, parameter SATURATE = 0,
+    parameter SPECIALS = 1, parameter SATURATE = 0, parameter FLUSH = 0,
     parameter X = 10
 ) (
     input  wire           clk,
@@ -22,11 +23,13 @@ module fp_mac_chunk #(
     wire [E+M:0] start_outer = first ? {(E+M+1){1'b0}} : total;
     wire [E+M:0] sum, outer;
 
-    fp_mac #(.EA(EA), .MA(MA), .BIAS_A(BIAS_A), .SPECIALS_A(SPECIALS_A),
-             .EB(EB), .MB(MB), .BIAS_B(BIAS_B), .SPECIALS_B(SPECIALS_B),
-             .E(E), .M(M), .BIAS(BIAS), .SPECIALS(SPECIALS), .SATURATE(SATURATE), .X(X)) mac (
+    fp_mac #(.EA(EA), .MA(MA), .BIAS_A(BIAS_A), .SPECIALS_A(SPECIALS_A), .FLUSH_A(FLUSH_A),
+             .EB(EB), .MB(MB), .BIAS_B(BIAS_B), .SPECIALS_B(SPECIALS_B), .FLUSH_B(FLUSH_B),
+             .E(E), .M(M), .BIAS(BIAS), .SPECIALS(SPECIALS), .SATURATE(SATURATE),
+             .FLUSH(FLUSH), .X(X)) mac (
         .a(a), .b(b), .acc(start_inner), .sum(sum));
-    fp_sum #(.E(E), .M(M), .BIAS(BIAS), .SPECIALS(SPECIALS), .SATURATE(SATURATE), .X(X)) add (
+    fp_sum #(.E(E), .M(M), .BIAS(BIAS), .SPECIALS(SPECIALS), .SATURATE(SATURATE),
+             .FLUSH(FLUSH), .X(X)) add (
         .a(start_outer), .b(sum), .sum(outer));
 
     always @(posedge clk)

@@ -3,11 +3,13 @@
 // The number is (-1)^sign * (sig + sticky) * 2^(exp - (W - 1)), where sticky stands for a
 // positive amount below the last bit; exp >= 1 - BIAS, and bit W - 1 of sig is set unless
 // exp = 1 - BIAS, so that a subnormal lies on its grid already. W >= M + 3.
+// FLUSH: exp is unbounded below and bit W - 1 of sig always set; what is below the smallest
+// normal number when it has been rounded becomes a zero of its sign.
 // SATURATE: beyond the largest finite number, infinity included, give it, instead of
 // infinity (SPECIALS 1) or NaN (SPECIALS 2). NaN is always the one positive, quiet code.
 module fp_pack #(
     parameter E = 6, parameter M = 9, parameter BIAS = 31,
-    parameter SPECIALS = 1, parameter SATURATE = 0,
+    parameter SPECIALS = 1, parameter SATURATE = 0, parameter FLUSH = 0,
     parameter W = 14,
     parameter X = 10
 ) (
@@ -38,10 +40,12 @@ module fp_pack #(
     wire [X+M-1:0] base  = {field, {M{1'b0}}} + {{(X-1){1'b0}}, kept};
     wire [X+M-1:0] sum   = base + {{(X+M-1){1'b0}}, up};
     wire           over  = sum > {{X{1'b0}}, MAX};
+    // The field is 0 or negative. Where it was -1, only a carry out of the fraction saves.
+    wire           under = (FLUSH != 0) && (sum[X+M-1] | (sum[X+M-1:M] == {X{1'b0}}));
 
     always @* begin
         if (is_nan)       code = {1'b0, (SPECIALS == 0) ? MAX : NAN};
-        else if (is_zero) code = {sign, {(E+M){1'b0}}};
+        else if (is_zero | (under & ~is_inf)) code = {sign, {(E+M){1'b0}}};
         else if (is_inf | over) begin
             if (SATURATE != 0 || SPECIALS == 0) code = {sign, MAX};
             else if (SPECIALS == 1)             code = {sign, INF};

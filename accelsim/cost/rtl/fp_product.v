@@ -5,6 +5,7 @@
 module fp_product #(
     parameter EA = 5, parameter MA = 2, parameter BIAS_A = 15, parameter SPECIALS_A = 1,
     parameter EB = 5, parameter MB = 2, parameter BIAS_B = 15, parameter SPECIALS_B = 1,
+    parameter FLUSH_A = 0, parameter FLUSH_B = 0,
     parameter X = 10
 ) (
     input  wire [EA+MA:0]      a,
@@ -19,10 +20,12 @@ module fp_product #(
     wire [MA:0] a_sig;
     wire [MB:0] b_sig;
 
-    fp_unpack #(.E(EA), .M(MA), .BIAS(BIAS_A), .SPECIALS(SPECIALS_A), .X(X)) unpack_a (
+    fp_unpack #(.E(EA), .M(MA), .BIAS(BIAS_A), .SPECIALS(SPECIALS_A),
+                .FLUSH(FLUSH_A), .X(X)) unpack_a (
         .code(a), .sign(a_sign), .exp(a_exp), .sig(a_sig),
         .is_zero(a_zero), .is_inf(a_inf), .is_nan(a_nan));
-    fp_unpack #(.E(EB), .M(MB), .BIAS(BIAS_B), .SPECIALS(SPECIALS_B), .X(X)) unpack_b (
+    fp_unpack #(.E(EB), .M(MB), .BIAS(BIAS_B), .SPECIALS(SPECIALS_B),
+                .FLUSH(FLUSH_B), .X(X)) unpack_b (
         .code(b), .sign(b_sign), .exp(b_exp), .sig(b_sig),
         .is_zero(b_zero), .is_inf(b_inf), .is_nan(b_nan));
     fp_mul #(.MA(MA), .MB(MB), .X(X)) multiply (

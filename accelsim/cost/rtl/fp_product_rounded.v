@@ -2,8 +2,9 @@
 module fp_product_rounded #(
     parameter EA = 5, parameter MA = 2, parameter BIAS_A = 15, parameter SPECIALS_A = 1,
     parameter EB = 5, parameter MB = 2, parameter BIAS_B = 15, parameter SPECIALS_B = 1,
+    parameter FLUSH_A = 0, parameter FLUSH_B = 0,
     parameter E = 6, parameter M = 9, parameter BIAS = 31,
-    parameter SPECIALS = 1, parameter SATURATE = 0,
+    parameter SPECIALS = 1, parameter SATURATE = 0, parameter FLUSH = 0,
     parameter X = 10
 ) (
     input  wire [EA+MA:0] a,
@@ -18,12 +19,13 @@ module fp_product_rounded #(
     wire [P-1:0]   sig;
     wire [W+P-1:0] padded = {sig, {W{1'b0}}};
 
-    fp_product #(.EA(EA), .MA(MA), .BIAS_A(BIAS_A), .SPECIALS_A(SPECIALS_A),
-                 .EB(EB), .MB(MB), .BIAS_B(BIAS_B), .SPECIALS_B(SPECIALS_B), .X(X)) multiply (
+    fp_product #(.EA(EA), .MA(MA), .BIAS_A(BIAS_A), .SPECIALS_A(SPECIALS_A), .FLUSH_A(FLUSH_A),
+                 .EB(EB), .MB(MB), .BIAS_B(BIAS_B), .SPECIALS_B(SPECIALS_B),
+                 .FLUSH_B(FLUSH_B), .X(X)) multiply (
         .a(a), .b(b), .sign(sign), .exp(exp), .sig(sig),
         .is_zero(is_zero), .is_inf(is_inf), .is_nan(is_nan));
     fp_round #(.E(E), .M(M), .BIAS(BIAS), .SPECIALS(SPECIALS), .SATURATE(SATURATE),
-               .W(W), .X(X)) round (
+               .FLUSH(FLUSH), .W(W), .X(X)) round (
         .sign(sign), .exp(exp), .sig(padded[W+P-1 -: W]),
         .is_zero(is_zero), .is_inf(is_inf), .is_nan(is_nan), .code(code));
 endmodule

@@ -1,8 +1,9 @@
 // Convert a code of one format to the nearest code of another, ties to even.
 module fp_quantize #(
     parameter EA = 6, parameter MA = 9, parameter BIAS_A = 31, parameter SPECIALS_A = 1,
+    parameter FLUSH_A = 0,
     parameter E = 5, parameter M = 2, parameter BIAS = 15, parameter SPECIALS = 1,
-    parameter SATURATE = 1,
+    parameter SATURATE = 1, parameter FLUSH = 0,
     parameter X = 12
 ) (
     input  wire [EA+MA:0] a,
@@ -14,7 +15,8 @@ module fp_quantize #(
     wire [MA:0] sig;
     wire [W-1:0] wide;
 
-    fp_unpack #(.E(EA), .M(MA), .BIAS(BIAS_A), .SPECIALS(SPECIALS_A), .X(X)) unpack (
+    fp_unpack #(.E(EA), .M(MA), .BIAS(BIAS_A), .SPECIALS(SPECIALS_A),
+                .FLUSH(FLUSH_A), .X(X)) unpack (
         .code(a), .sign(sign), .exp(exp), .sig(sig),
         .is_zero(is_zero), .is_inf(is_inf), .is_nan(is_nan));
     generate
@@ -22,7 +24,7 @@ module fp_quantize #(
         else            assign wide = sig;
     endgenerate
     fp_round #(.E(E), .M(M), .BIAS(BIAS), .SPECIALS(SPECIALS), .SATURATE(SATURATE),
-               .W(W), .X(X)) round (
+               .FLUSH(FLUSH), .W(W), .X(X)) round (
         .sign(sign), .exp(exp), .sig(wide),
         .is_zero(is_zero), .is_inf(is_inf), .is_nan(is_nan), .code(code));
 endmodule

@@ -2,7 +2,7 @@
 // the running sum over chunks on to the tap below, one cycle later.
 module outer_tap #(
     parameter E = 6, parameter M = 9, parameter BIAS = 31,
-    parameter SPECIALS = 1, parameter SATURATE = 0,
+    parameter SPECIALS = 1, parameter SATURATE = 0, parameter FLUSH = 0,
     parameter X = 10
 ) (
     input  wire         clk,
@@ -11,7 +11,8 @@ module outer_tap #(
     output reg  [E+M:0] total
 );
     wire [E+M:0] next;
-    fp_sum #(.E(E), .M(M), .BIAS(BIAS), .SPECIALS(SPECIALS), .SATURATE(SATURATE), .X(X)) add (
+    fp_sum #(.E(E), .M(M), .BIAS(BIAS), .SPECIALS(SPECIALS), .SATURATE(SATURATE),
+             .FLUSH(FLUSH), .X(X)) add (
         .a(above), .b(chunk), .sum(next));
     always @(posedge clk) total <= next;
 endmodule

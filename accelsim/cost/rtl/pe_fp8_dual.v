@@ -1,7 +1,7 @@
 // Processing element for 8-bit floats of both kinds, with its registers: operands, sum.
 module pe_fp8_dual #(
     parameter E = 6, parameter M = 9, parameter BIAS = 31,
-    parameter SPECIALS = 1, parameter SATURATE = 0,
+    parameter SPECIALS = 1, parameter SATURATE = 0, parameter FLUSH = 0,
     parameter X = 10
 ) (
     input  wire         clk,
@@ -15,7 +15,7 @@ module pe_fp8_dual #(
     wire [E+M:0] next;
 
     fp8_dual_mac #(.E(E), .M(M), .BIAS(BIAS), .SPECIALS(SPECIALS), .SATURATE(SATURATE),
-                   .X(X)) mac (
+                   .FLUSH(FLUSH), .X(X)) mac (
         .a_kind(a_kind), .b_kind(b_kind), .a(a_held), .b(b_held), .acc(acc), .sum(next));
 
     always @(posedge clk) begin

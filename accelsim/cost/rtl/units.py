@@ -1,8 +1,8 @@
 """Which Verilog module, with which parameters, is the unit of a pair of formats.
 
-A module names its formats by the width of their fields, their bias and what their
-top codes mean. Exponents travel as signed numbers just wide enough for every
-difference that the unit forms; `_exponent_width` says how wide.
+A module names its formats by the width of their fields, their bias, what their top
+codes mean and whether it has subnormals. Exponents travel as signed numbers just wide
+enough for every difference that the unit forms; `_exponent_width` says how wide.
 """
 
 from __future__ import annotations
@@ -303,14 +303,14 @@ def _float(name: str) -> FloatFormat:
     if (
         isinstance(fmt, FloatFormat)
         and fmt.specials in _SPECIALS
-        and fmt.subnormals is Subnormals.GRADUAL
+        and fmt.subnormals in (Subnormals.GRADUAL, Subnormals.FLUSHED)
         and fmt.signed
         and fmt.signed_zero
     ):
         return fmt
     raise UnsupportedError(
         f"There is no Verilog for the format {name!r}: the modules know signed binary floats"
-        " with gradual subnormals and a signed zero."
+        " with a signed zero, and subnormals or none."
     )
 
 
@@ -322,12 +322,13 @@ def _both_kinds() -> tuple[FloatFormat, FloatFormat]:
 def _fields(fmt: FloatFormat, suffix: str) -> tuple[tuple[str, int], ...]:
     """Return the parameters of one format, as the modules name them."""
     tail = f"_{suffix}" if suffix else ""
-    return (
+    fields = (
         (f"E{suffix}", fmt.exponent_bits),
         (f"M{suffix}", fmt.mantissa_bits),
         (f"BIAS{tail}", fmt.bias),
         (f"SPECIALS{tail}", _SPECIALS[fmt.specials]),
     )
+    return fields if fmt.has_subnormals else (*fields, (f"FLUSH{tail}", 1))
 
 
 def _exponent_width(a: FloatFormat, b: FloatFormat, total: FloatFormat) -> int:
@@ -348,8 +349,8 @@ def _product_width(a: FloatFormat, b: FloatFormat) -> int:
 
 
 def _lowest(fmt: FloatFormat) -> int:
-    """Return the exponent of the smallest subnormal number; zero unpacks to it too."""
-    return fmt.emin - fmt.mantissa_bits
+    """Return the exponent of the smallest subnormal number, or, without any, that of zero."""
+    return fmt.emin - (fmt.mantissa_bits if fmt.has_subnormals else 1)
 
 
 def _highest(fmt: FloatFormat) -> int:
