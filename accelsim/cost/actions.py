@@ -73,6 +73,10 @@ class Action:
     formats: tuple[NumberFormat, ...] = ()
     function: str = ""
 
+    def __hash__(self) -> int:
+        # Formats take long to hash, and few actions differ in nothing else.
+        return hash((self.component, self.verb, self.function))
+
     def __str__(self) -> str:
         names = " ".join(fmt.name for fmt in self.formats)
         return " ".join(part for part in (self.component, self.verb, self.function, names) if part)

@@ -37,6 +37,7 @@ from accelsim.cost.traffic import OpTraffic
 from accelsim.formats import NumberFormat, S2fp8Format
 from accelsim.precision.tensor_storage import TensorStorage
 from accelsim.schedule.kernel_rows import activation_reuse
+from accelsim.schedule.kinds import Kind, kind_of
 from accelsim.schedule.mapping import Dim, Stationary
 from accelsim.schedule.passes import PassGroup
 from accelsim.schedule.range_classes import (
@@ -94,9 +95,15 @@ def count_actions(
         function = _STORE_S2FP8 if squeezes else work.function
         visits = Action(Component.VECTOR_UNIT, Verb.FUNCTION, (work.compute_format,), function)
         return ActionCounts({visits: work.elements}) + moved
-    if work.mapping.fallback:
-        return _vector_gemm_counts(work) + moved
-    return _array_counts(work, chip) + _tree_counts(work) + moved
+    return _gemm_counts(kind_of(work), chip.mac_array.pe_count) + moved
+
+
+@lru_cache(maxsize=2**10)
+def _gemm_counts(kind: Kind, pe_count: int) -> ActionCounts:
+    """Return what a GEMM does besides moving bytes, on an array of so many elements."""
+    if kind.schedule.mapping.fallback:
+        return _vector_gemm_counts(kind.schedule)
+    return _array_counts(kind.schedule, pe_count) + _tree_counts(kind.schedule)
 
 
 def mean_hops(chip: Chip) -> float:
@@ -116,9 +123,13 @@ def array_read_bytes(schedule: Schedule) -> int:
 
     Every pass reads the stored elements of its two tiles once, halo included.
     """
-    op = schedule.stored_op
-    a, b = _array_reads(schedule)
-    return -(-(a * op.a.format.bits + b * op.b.format.bits) // _BITS)
+    return _bytes_of(schedule, _array_reads(schedule))
+
+
+def _bytes_of(schedule: Schedule, reads: tuple[int, int]) -> int:
+    """Return the bytes of so many stored elements of both operands."""
+    a, b = reads
+    return -(-(a * schedule.op.a.format.bits + b * schedule.op.b.format.bits) // _BITS)
 
 
 def _array_reads(schedule: Schedule) -> tuple[int, int]:
@@ -139,27 +150,21 @@ def inner_additions(schedule: Schedule) -> int:
     return per_output * schedule.op.groups * schedule.op.m * schedule.op.n
 
 
-def _array_counts(schedule: Schedule, chip: Chip) -> ActionCounts:
-    op = schedule.op
+def _array_counts(schedule: Schedule, pe_count: int) -> ActionCounts:
+    op, reads = schedule.op, _array_reads(schedule)
     counts: dict[Action, float] = {}
-    for action, count in _pass_actions(schedule, chip):
+    for action, count in _pass_actions(schedule, pe_count):
         counts[action] = counts.get(action, 0) + count
     formats = (op.a.format, op.b.format, op.accumulator.inner)
     counts[Action(Component.MAC_ARRAY, Verb.MULTIPLY, formats)] = op.macs
     counts[Action(Component.MAC_ARRAY, Verb.ADD, formats)] = inner_additions(schedule)
-    counts[Action(Component.SCRATCHPAD, Verb.READ_BYTES)] = array_read_bytes(schedule)
-    return ActionCounts(counts) + _conversions(schedule)
-
-
-def _conversions(schedule: Schedule) -> ActionCounts:
-    """Return the elements of S2FP8 that become numbers at the edge of the array."""
-    counts: dict[Action, float] = {}
-    op = schedule.stored_op
-    for operand, reads in zip((op.a, op.b), _array_reads(schedule), strict=True):
+    counts[Action(Component.SCRATCHPAD, Verb.READ_BYTES)] = _bytes_of(schedule, reads)
+    for operand, elements in zip((op.a, op.b), reads, strict=True):
+        # Elements of S2FP8 become numbers at the edge of the array.
         if isinstance(operand.format, TensorStorage) and _is_s2fp8(operand.format):
-            formats = (operand.format.multiplied_as,)
-            load = Action(Component.MAC_ARRAY, Verb.FUNCTION, formats, _LOAD_S2FP8)
-            counts[load] = counts.get(load, 0) + reads
+            made = operand.format.multiplied_as
+            load = Action(Component.MAC_ARRAY, Verb.FUNCTION, (made,), _LOAD_S2FP8)
+            counts[load] = counts.get(load, 0) + elements
     return ActionCounts(counts)
 
 
@@ -188,7 +193,7 @@ def _vector_gemm_counts(schedule: Schedule) -> ActionCounts:
     )
 
 
-def _pass_actions(schedule: Schedule, chip: Chip) -> Iterator[tuple[Action, float]]:
+def _pass_actions(schedule: Schedule, pe_count: int) -> Iterator[tuple[Action, float]]:
     """Yield the actions of every kind of pass, times how often it happens."""
     op, mapping = schedule.op, schedule.mapping
     # A block's passes depend on its extents and on its place in k and in chunks alone.
@@ -198,14 +203,14 @@ def _pass_actions(schedule: Schedule, chip: Chip) -> Iterator[tuple[Action, floa
     for kinds in product(*alike):
         times = prod(one.count for one in kinds)
         for group in schedule.pattern_of(*(one.range for one in kinds)).totals():
-            yield from _group_actions(schedule, chip, group, times * group.count)
+            yield from _group_actions(schedule, pe_count, group, times * group.count)
 
 
 def _group_actions(
-    schedule: Schedule, chip: Chip, group: PassGroup, count: int
+    schedule: Schedule, pe_count: int, group: PassGroup, count: int
 ) -> Iterator[tuple[Action, float]]:
     """Yield the actions of `count` passes of one kind."""
-    clocked = count * group.vectors * chip.mac_array.pe_count
+    clocked = count * group.vectors * pe_count
     yield Action(Component.MAC_ARRAY, Verb.CLOCK), clocked
     yield from ((action, count * n) for action, n in _shifts(schedule, group))
     yield from ((action, count * n) for action, n in _edge(schedule, group))

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from accelsim.arch.chip import Chip
-from accelsim.schedule.schedule import Schedule, op_shape_key
+from accelsim.schedule.kinds import op_shape_key
+from accelsim.schedule.schedule import Schedule
 from accelsim.schedule.traffic import (
     Place,
     Transfer,

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import NoReturn
 
 from accelsim.cost.gate_model import (
@@ -25,6 +24,7 @@ from accelsim.cost.gate_model import (
 from accelsim.cost.shapes import FormatShape, merge, shape_of
 from accelsim.cost.table import Basis, CostRow, CostTable, Switching, UnitKind, UnitVariant
 from accelsim.errors import UnsupportedError
+from accelsim.identity import by_identity
 
 Shapes = frozenset[FormatShape]
 
@@ -322,31 +322,14 @@ class UnitPrices:
         )
 
 
+@by_identity(maxsize=8)
 def unit_prices(table: CostTable) -> UnitPrices:
     """Return the unit prices of a table, with a gate model where its rows can carry one."""
-    return _unit_prices(_Same(table))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Same:
-    """A table that equals itself alone: to compare its rows would take longer than to fit them."""
-
-    table: CostTable
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and other.table is self.table
-
-    def __hash__(self) -> int:
-        return id(self.table)
-
-
-@lru_cache(maxsize=8)
-def _unit_prices(same: _Same) -> UnitPrices:
     try:
-        model = fit_gate_model(same.table)
+        model = fit_gate_model(table)
     except UnsupportedError:
-        return UnitPrices(same.table, None)
-    return UnitPrices(same.table, model)
+        return UnitPrices(table, None)
+    return UnitPrices(table, model)
 
 
 def shapes_of(*formats: str) -> Shapes:

@@ -15,7 +15,8 @@ from itertools import pairwise
 import numpy as np
 
 from accelsim.arch.chip import Chip
-from accelsim.schedule.schedule import Schedule, nameless
+from accelsim.schedule.kinds import Kind, kind_of
+from accelsim.schedule.schedule import Schedule
 from accelsim.schedule.traffic import OpGroup, Place, spare_bytes
 from accelsim.schedule.traffic_table import Moves, TrafficTable, traffic_table
 from accelsim.workload.ops import Gemm, Role, TensorInfo
@@ -24,12 +25,12 @@ from accelsim.workload.ops import Gemm, Role, TensorInfo
 def first_weights(schedule: Schedule, places: Mapping[str, Place]) -> int:
     """Return the DRAM bytes of the right operand that all cores need for their first blocks."""
     op = schedule.op
-    return _first_weights(nameless(schedule), places.get(op.a.tensor), places.get(op.b.tensor))
+    return _first_weights(kind_of(schedule), places.get(op.a.tensor), places.get(op.b.tensor))
 
 
 @lru_cache(maxsize=1024)
-def _first_weights(schedule: Schedule, a: Place | None, b: Place | None) -> int:
-    table = traffic_table(schedule, a=a, b=b)
+def _first_weights(kind: Kind, a: Place | None, b: Place | None) -> int:
+    table = traffic_table(kind.schedule, a=a, b=b)
     return int(table.b.dram[table.blocks.turns == 0].sum())
 
 
@@ -69,10 +70,7 @@ def early_moves(table: TrafficTable, ahead: int) -> Moves:
     """
     first = table.blocks.turns == 0
     total = int(table.b.dram[first].sum())
-    dram, link = (
-        np.where(first, one, 0) * ahead // max(1, total) for one in (table.b.dram, table.b.link)
-    )
-    return Moves(dram, link)
+    return Moves(np.where(first, table.b.bytes, 0) * ahead // max(1, total))
 
 
 def _waiting_bytes(

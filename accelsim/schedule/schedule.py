@@ -7,8 +7,8 @@ every pass, so the counts and `block_passes` say the same in closed form.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import product
 from math import prod
 
@@ -17,7 +17,7 @@ from accelsim.schedule.kernel_rows import in_order
 from accelsim.schedule.mapping import Dim, Level, Mapping
 from accelsim.schedule.passes import PassGroup, PassPattern, Range, merge_groups, pass_pattern
 from accelsim.schedule.reduction_order import ReductionOrder
-from accelsim.workload.ops import Gemm, Phase
+from accelsim.workload.ops import Gemm
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +157,10 @@ class Schedule:
 
         Every block is one range of each dimension.
         """
-        whole = (0, self._extent(dim))
-        shares = _cut(self.mapping, Level.CORE, dim, whole)
         return tuple(
-            block for share in shares for block in _cut(self.mapping, Level.BLOCK, dim, share)
+            block
+            for share in self._shares(dim)
+            for block in _cut(self.mapping, Level.BLOCK, dim, share)
         )
 
     def block_steps(self, block: Block) -> Iterator[Step]:
@@ -218,17 +218,17 @@ class Schedule:
     @property
     def block_count(self) -> int:
         """Blocks of all cores."""
-        return sum(
-            prod(_tiles(self.mapping, Level.BLOCK, dim, ranges[dim]) for dim in Dim)
-            for ranges in self._core_ranges()
+        return prod(
+            sum(_tiles(self.mapping, Level.BLOCK, dim, share) for share in self._shares(dim))
+            for dim in Dim
         )
 
     @property
     def pass_count(self) -> int:
         """Steps of all cores."""
-        return sum(
-            prod(_tiles_below(self.mapping, dim, ranges[dim]) for dim in Dim)
-            for ranges in self._core_ranges()
+        return prod(
+            sum(_tiles_below(self.mapping, dim, share) for share in self._shares(dim))
+            for dim in Dim
         )
 
     def reduction_order(self) -> ReductionOrder:
@@ -265,6 +265,10 @@ class Schedule:
         start = k // tile * tile
         return start, min(start + tile, self.op.k)
 
+    def _shares(self, dim: Dim) -> tuple[Range, ...]:
+        """Return the shares of cores in a dimension; every core has one of each dimension."""
+        return _cut(self.mapping, Level.CORE, dim, (0, self._extent(dim)))
+
     def _core_ranges(self) -> Iterator[dict[Dim, Range]]:
         whole = {dim: (0, self._extent(dim)) for dim in Dim}
         return _nest(self.mapping, Level.CORE, whole)
@@ -272,26 +276,6 @@ class Schedule:
     def _extent(self, dim: Dim) -> int:
         op = self.op
         return {Dim.GROUP: op.groups, Dim.M: op.m, Dim.N: op.n, Dim.K: op.k}[dim]
-
-
-def op_shape_key(op: Gemm) -> Hashable:
-    """Return a key that is equal for two GEMMs exactly if a chip runs them alike.
-
-    It has extents, views, formats and accumulator, and whether this is the gradient
-    phase, in which cores may divide k; names, layers and other phases are left out,
-    because nothing in the hardware knows them.
-    """
-    operands = tuple((one.view, one.format) for one in (op.a, op.b, op.out))
-    divisible = op.phase is Phase.GRADIENT
-    return (op.groups, op.m, op.n, op.k, operands, op.accumulator, divisible)
-
-
-def nameless(schedule: Schedule) -> Schedule:
-    """Return a schedule without names: equal for all GEMMs that a chip runs alike."""
-    op = schedule.op
-    a, b, out = (replace(one, tensor="") for one in (op.a, op.b, op.out))
-    phase = Phase.GRADIENT if op.phase is Phase.GRADIENT else Phase.FORWARD
-    return replace(schedule, op=replace(op, name="", layer="", phase=phase, a=a, b=b, out=out))
 
 
 def _nest(mapping: Mapping, level: Level, whole: dict[Dim, Range]) -> Iterator[dict[Dim, Range]]:

@@ -25,7 +25,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from accelsim.arch.chip import Chip
-from accelsim.schedule.schedule import Block, Schedule, op_shape_key
+from accelsim.schedule.kinds import op_shape_key
+from accelsim.schedule.schedule import Block, Schedule
 from accelsim.schedule.working_set import largest_block_bytes, packed_bytes, tile_bytes
 from accelsim.workload.ops import Gemm, Op, Role, TensorInfo, VectorOp
 from accelsim.workload.vector_functions import VECTOR_FUNCTIONS

@@ -12,15 +12,16 @@ from functools import lru_cache
 import numpy as np
 
 from accelsim.schedule.block_table import BlockTable, Column, Flags, block_table
+from accelsim.schedule.kinds import Kind, kind_of
 from accelsim.schedule.mapping import Dim
 from accelsim.schedule.range_classes import PlainView, column_period, row_period
-from accelsim.schedule.schedule import Schedule, nameless
-from accelsim.schedule.traffic import Place
+from accelsim.schedule.schedule import Schedule
+from accelsim.schedule.traffic import Place, Transfer
 from accelsim.workload.ops import Operand
 
 _BITS = 8
 #: Tables of up to so many blocks are kept: time and price both read them.
-_REMEMBERED_BLOCKS = 1024
+REMEMBERED_BLOCKS = 1024
 #: Dimensions that index a GEMM's operands and results.
 A_DIMS, B_DIMS, OUT_DIMS = (
     (Dim.GROUP, Dim.M, Dim.K),
@@ -31,18 +32,45 @@ A_DIMS, B_DIMS, OUT_DIMS = (
 
 @dataclass(frozen=True, slots=True)
 class Moves:
-    """Bytes of one kind of transfer for every block, shape (blocks,) each, as in `Transfer`."""
+    """Bytes of one kind of transfer for every block, as in `Transfer`.
 
-    dram: Column
-    link: Column
+    Parameters
+    ----------
+    bytes : array, shape (2, blocks)
+        To or from DRAM, and over the interconnect.
+    """
+
+    bytes: Column
+
+    @staticmethod
+    def of(dram: Column, link: Column) -> Moves:
+        """Return transfers of so many bytes each, shape (blocks,)."""
+        return Moves(np.array((dram, link)))
+
+    @property
+    def dram(self) -> Column:
+        """Bytes to or from DRAM, shape (blocks,)."""
+        dram: Column = self.bytes[0]
+        return dram
+
+    @property
+    def link(self) -> Column:
+        """Bytes over the interconnect, shape (blocks,)."""
+        link: Column = self.bytes[1]
+        return link
+
+    @property
+    def total(self) -> Transfer:
+        """All blocks together."""
+        return Transfer(*self.bytes.sum(axis=1).tolist())
 
     def __add__(self, other: Moves) -> Moves:
         """Return both together."""
-        return Moves(self.dram + other.dram, self.link + other.link)
+        return Moves(self.bytes + other.bytes)
 
     def __sub__(self, other: Moves) -> Moves:
         """Return what is left without a part of it."""
-        return Moves(self.dram - other.dram, self.link - other.link)
+        return Moves(self.bytes - other.bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +99,14 @@ def traffic_table(schedule: Schedule, *, a: Place | None, b: Place | None) -> Tr
     a, b : Place or None
         Where its operands are; None is in DRAM.
     """
-    if schedule.block_count > _REMEMBERED_BLOCKS:
+    if schedule.block_count > REMEMBERED_BLOCKS:
         return _table(schedule, a, b)
-    return _remembered(nameless(schedule), a, b)
+    return _remembered(kind_of(schedule), a, b)
 
 
-@lru_cache(maxsize=128)
-def _remembered(schedule: Schedule, a: Place | None, b: Place | None) -> TrafficTable:
-    return _table(schedule, a, b)
+@lru_cache(maxsize=256)
+def _remembered(kind: Kind, a: Place | None, b: Place | None) -> TrafficTable:
+    return _table(kind.schedule, a, b)
 
 
 def _table(schedule: Schedule, a: Place | None, b: Place | None) -> TrafficTable:
@@ -100,10 +128,10 @@ def _loads(
     size = np.where(blocks.same_as_before(dims), 0, _tile_bytes(blocks, operand, dims))
     cores = blocks.schedule.cores
     if place is Place.SCRATCHPAD:
-        return Moves(np.zeros_like(size), size - size // cores)
+        return Moves.of(np.zeros_like(size), size - size // cores)
     position, sharers = _sharers(blocks, dims)
     dram = size * (position + 1) // sharers - size * position // sharers
-    return Moves(dram, size if cores > 1 else np.zeros_like(size))
+    return Moves.of(dram, size if cores > 1 else np.zeros_like(size))
 
 
 def _tile_bytes(blocks: BlockTable, operand: Operand, dims: tuple[Dim, ...]) -> Column:
@@ -142,7 +170,7 @@ def _psums(blocks: BlockTable, spills: Flags) -> Moves:
     """Return the partial sums of the blocks that read or write them."""
     bits = blocks.schedule.op.accumulator.outer.bits
     size = np.where(spills, -(-blocks.outputs * bits // _BITS), 0)
-    return Moves(size, size if blocks.schedule.cores > 1 else np.zeros_like(size))
+    return Moves.of(size, size if blocks.schedule.cores > 1 else np.zeros_like(size))
 
 
 def _to_tree(blocks: BlockTable) -> Moves:
@@ -150,8 +178,8 @@ def _to_tree(blocks: BlockTable) -> Moves:
     schedule, outputs = blocks.schedule, blocks.outputs
     splits, nothing = schedule.k_splits, np.zeros(len(blocks), np.int64)
     if splits == 1:
-        return Moves(nothing, nothing)
+        return Moves.of(nothing, nothing)
     at = blocks.cores % splits
     mine = outputs * (at + 1) // splits - outputs * at // splits
     size = -(-(outputs - mine) * schedule.op.accumulator.outer.bits // _BITS)
-    return Moves(nothing, np.where(blocks.completes, size, 0))
+    return Moves.of(nothing, np.where(blocks.completes, size, 0))

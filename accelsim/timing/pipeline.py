@@ -28,8 +28,7 @@ class Amount(NamedTuple):
     link: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(NamedTuple):
     """What a row moves in one direction.
 
     Parameters

@@ -7,7 +7,7 @@ the border of the row, the others are alike.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import gcd
 
@@ -27,34 +27,76 @@ _MOST = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
+class Speeds:
+    """How fast the DRAM and the links of a chip are.
+
+    Parameters
+    ----------
+    rate : DramRate
+        Of DRAM.
+    link_rate : int or None
+        Bytes per cycle of a link; None where it takes no time.
+    near : array of bool, shape (cores,)
+        Which cores are reached by the first of two ways round.
+    """
+
+    rate: DramRate
+    link_rate: int | None
+    near: NDArray[np.bool_]
+
+    @staticmethod
+    def of(chip: Chip) -> Speeds:
+        """Return the speeds of a chip."""
+        near = np.array([is_near(chip, core) for core in range(chip.cores)])
+        return Speeds(DramRate.of(chip), chip.interconnect.bytes_per_cycle, near)
+
+    def dram_cycles(self, size: Column) -> Column:
+        """Return the cycles in which DRAM moves bytes, as `DramRate.cycles` does."""
+        exact, burst = self.rate.bytes_per_cycle, self.rate.burst_bytes
+        if exact is None:
+            return np.zeros_like(size)
+        return -scaled(-exact.denominator, -(-size // burst) * burst, exact.numerator)
+
+    def link_cycles(self, size: Column) -> Column:
+        """Return the cycles in which bytes cross a link."""
+        return np.zeros_like(size) if self.link_rate is None else -(-size // self.link_rate)
+
+
+@dataclass(frozen=True, slots=True)
 class Entries:
     """Of which core and row each entry is; the entries of the first core come first.
 
     Parameters
     ----------
-    chip : Chip
-        How fast its DRAM and links are.
-    cores, rows : array, shape (entries,)
-        Core and row of each.
+    cores : array, shape (entries,)
+        Core of each.
+    order : array, shape (entries,)
+        The entries, row by row.
+    starts : array, shape (rows,)
+        Where in that order each row begins.
     """
 
-    chip: Chip
     cores: Column
-    rows: Column
+    order: Column
+    starts: Column
 
-    @property
-    def count(self) -> int:
-        """Number of rows."""
-        return int(self.rows.max()) + 1
+    @staticmethod
+    def of(cores: Column, rows: Column) -> Entries:
+        """Return the entries of these cores and rows; every row has one."""
+        order = np.argsort(rows, kind="stable")
+        return Entries(cores, order, np.searchsorted(rows[order], np.arange(int(rows.max()) + 1)))
 
-    def sums(self, column: Column) -> Column:
-        """Return the sum over the cores for every row."""
-        total = np.zeros(self.count, np.int64)
-        np.add.at(total, self.rows, column)
-        return total
+    def sums(self, columns: Column) -> Column:
+        """Return the sums over the cores for every row, shape (..., rows)."""
+        return np.add.reduceat(columns[..., self.order], self.starts, axis=-1)
 
-    def moves(self, whole: Moves, part: Moves, parts: Column) -> tuple[Move, ...]:
-        """Return what each row moves in one direction.
+    def of_first_core(self, columns: Column) -> Column:
+        """Return the entry of the first core in every row, 0 where it has none."""
+        mine = columns * (self.cores == 0)
+        return self.sums(mine)
+
+    def moves(self, whole: Moves, part: Moves, parts: Column, *, speeds: Speeds) -> Iterator[Move]:
+        """Yield what each row moves in one direction.
 
         Parameters
         ----------
@@ -62,42 +104,34 @@ class Entries:
             All of each entry, and its part at the border of its row.
         parts : array, shape (entries,)
             Into how many parts each is cut.
+        speeds : Speeds
+            Of the media that they cross.
         """
-        chip, rate = self.chip, DramRate.of(self.chip)
-        others: Column = np.maximum(1, parts - 1)
-        border = _each(rate.cycles, part.dram)
-        dram: Column = border + others * _each(rate.cycles, -((part.dram - whole.dram) // others))
-        near = np.array([is_near(chip, core) for core in range(chip.cores)])[self.cores]
-        link, part_link = (
-            self._link_cycles(np.maximum(self.sums(one.link * near), self.sums(one.link * ~near)))
-            for one in (whole, part)
-        )
-        first: Column = np.zeros((4, self.count), np.int64)
-        mine = self.cores == 0
-        first[:, self.rows[mine]] = (
-            dram[mine],
-            self._link_cycles(whole.link[mine]),
-            border[mine],
-            self._link_cycles(part.link[mine]),
-        )
+        others = np.maximum(1, parts - 1)
+        border = speeds.dram_cycles(part.dram)
+        dram = border + others * speeds.dram_cycles(-((part.dram - whole.dram) // others))
+        near, links = speeds.near[self.cores], np.array((whole.link, part.link))
+        links_by_way = self.sums(np.array((links * near, links * ~near)))  # (way, whole/part, rows)
         columns = (
-            self.sums(dram), link, first[0], first[1],
-            self.sums(border), part_link, first[2], first[3], self.sums(whole.dram),
-        )  # fmt: skip
-        return tuple(_move(*row) for row in zip(*(one.tolist() for one in columns), strict=True))
+            *self.sums(np.array((dram, border, whole.dram))),
+            *speeds.link_cycles(links_by_way.max(axis=0)),
+            *self.of_first_core(np.array((dram, border))),
+            *speeds.link_cycles(self.of_first_core(links)),
+        )
+        rows = zip(*(column.tolist() for column in columns), strict=True)
+        for dram_all, dram_part, size, link_all, link_part, mine, my_part, my_link, my_last in rows:
+            yield Move(
+                whole=Amount(dram_all, link_all),
+                mine=Amount(mine, my_link),
+                part=Amount(dram_part, link_part),
+                my_part=Amount(my_part, my_last),
+                size=size,
+            )
 
-    def _link_cycles(self, size: Column) -> Column:
-        """Return the cycles in which bytes cross a link."""
-        rate = self.chip.interconnect.bytes_per_cycle
-        return np.zeros_like(size) if rate is None else -(-size // rate)
 
-
-def last_part(moves: Moves, parts: Column, cut: NDArray[np.bool_]) -> Moves:
-    """Return the last of the `parts` of each transfer, all of it where it is not cut."""
-    dram, link = (
-        np.where(cut, one - one * (parts - 1) // parts, one) for one in (moves.dram, moves.link)
-    )
-    return Moves(dram, link)
+def last_part(moves: Moves, parts: Column) -> Moves:
+    """Return the last of the `parts` of each transfer: all of it where that is 1."""
+    return Moves(moves.bytes - moves.bytes * (parts - 1) // parts)
 
 
 def shared_out(whole: Transfer, done: Column, of: int) -> Moves:
@@ -105,10 +139,8 @@ def shared_out(whole: Transfer, done: Column, of: int) -> Moves:
 
     Entry i gets the part from ``done[i]`` to ``done[i + 1]`` of `of`.
     """
-    dram, link = (
-        np.diff(scaled(total, done, of)) for total in (whole.dram_bytes, whole.link_bytes)
-    )
-    return Moves(dram, link)
+    totals = (whole.dram_bytes, whole.link_bytes)
+    return Moves(np.diff(np.array([scaled(total, done, of) for total in totals])))
 
 
 def scaled(total: int, done: Column, of: int) -> Column:
@@ -120,15 +152,3 @@ def scaled(total: int, done: Column, of: int) -> Column:
     if abs(total) * int(done.max()) < _MOST:
         return total * done // of
     return np.array([total * one // of for one in done.tolist()], dtype=np.int64)
-
-
-def _each(function: Callable[[int], int], column: Column) -> Column:
-    """Return a function of every element, called once for every value."""
-    values, at = np.unique(column, return_inverse=True)
-    return np.array([function(one) for one in values.tolist()], dtype=np.int64)[at]
-
-
-def _move(*row: int) -> Move:
-    """Return the move of a row of columns."""
-    whole, mine, part, my_part = (Amount(*row[at : at + 2]) for at in range(0, 8, 2))
-    return Move(whole, mine, part, my_part, row[8])

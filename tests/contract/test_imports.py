@@ -26,6 +26,7 @@ RANKS = {
     "_config_problems": 0,
     "config": 0,
     "files": 0,
+    "identity": 0,
     "registry": 0,
     "formats": 1,
     "precision": 2,
