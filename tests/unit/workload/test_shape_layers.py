@@ -13,8 +13,6 @@ from accelsim.cost.traffic import trace_traffic
 from accelsim.errors import ShapeError
 from accelsim.formats import get_format
 from accelsim.numerics.executor import execute
-from accelsim.numerics.initialize import he_parameters
-from accelsim.numerics.references import total_reference
 from accelsim.numerics.vector_ops_arithmetic import Arithmetic
 from accelsim.numerics.vector_ops_shapes import broadcast_sum, embedding_backward
 from accelsim.precision import get_recipe, list_recipes
@@ -34,11 +32,11 @@ from accelsim.workload import (
     Transpose,
     Workload,
     lower,
-    prepare_parameter,
 )
 from accelsim.workload.settings import step_settings
 from accelsim.workload.trace import load_trace
 from accelsim.workload.trace_check import check_trace
+from tests.finite_differences import check_gradients, parameter_tensors
 
 Shapes = list[tuple[int, ...]]
 
@@ -246,10 +244,7 @@ BATCH = 3
 
 def tensors_for(net: Workload, trace: Trace, seed: int = 0) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
-    made = he_parameters(net.parameters, seed=seed)
-    parameters = {name: value + 0.1 * rng.standard_normal(value.shape) for name, value in
-                  made.items()}  # fmt: skip
-    tensors = {one.tensor: prepare_parameter(one, parameters) for one in trace.parameters}
+    tensors = parameter_tensors(net, trace, rng, seed=seed)
     for name, spec in net.given.items():
         shape = trace.tensors[name].shape
         tensors[name] = (
@@ -269,24 +264,8 @@ def test_gradients_are_finite_differences_of_the_loss(name: str) -> None:
     net = build(*NETWORKS[name])
     trace = lower(net, get_recipe("fp32"), batch=BATCH, phase="training")
     assert check_trace(trace) is None
-    tensors = tensors_for(net, trace)
-    gradients = {
-        op.inputs[0]: op.inputs[1] for op in trace.vector_ops if op.function == "l2_regularize"
-    }
-    assert gradients.keys() == {full for full, spec in net.parameters.items() if spec.learned}
-    got = total_reference(trace, tensors, keep=gradients.values())
-    rng = np.random.default_rng(1)
-    for weight, gradient in gradients.items():
-        assert got[gradient].shape == tensors[weight].shape
-        count = min(6, tensors[weight].size)
-        for index in rng.choice(tensors[weight].size, size=count, replace=False):
-            losses = []
-            for sign in (1, -1):
-                moved = tensors[weight].copy()
-                moved.flat[index] += sign * 1e-5
-                losses.append(float(total_reference(trace, {**tensors, weight: moved})["loss"][0]))
-            slope = (losses[0] - losses[1]) / 2e-5
-            assert got[gradient].flat[index] == pytest.approx(slope, rel=1e-5, abs=1e-8), weight
+    learned = {full for full, spec in net.parameters.items() if spec.learned}
+    check_gradients(trace, tensors_for(net, trace), learned=learned, count=6)
 
 
 @pytest.mark.parametrize("recipe", list_recipes())

@@ -16,6 +16,7 @@ from accelsim.training.parameters import network_parameters
 from accelsim.workload import InputKind, Workload, lower, prepare_parameter
 from accelsim.workload.settings import step_settings
 from accelsim.workload.trace_check import check_trace
+from tests.finite_differences import check_gradients
 
 WORDS, FEATURES, LENGTH, BATCH = 9, 4, 3, 2
 
@@ -65,19 +66,7 @@ def test_gradients_of_all_uses_add_up(bias: bool) -> None:
     tensors = {one.tensor: prepare_parameter(one, parameters) for one in trace.parameters}
     labels = np.array([[1.0, 2.0, 0.0], [8.0, 1.0, 5.0]])
     tensors |= {**texts, **step_settings(learning_rate=0.1), "labels": labels}
-    gradients = {op.inputs[0]: op.inputs[1] for op in trace.vector_ops
-                 if op.function == "l2_regularize"}  # fmt: skip
-    assert gradients.keys() == net.parameters.keys()
-    got = total_reference(trace, tensors, keep=gradients.values())
-    for weight, gradient in gradients.items():
-        for index in range(min(12, tensors[weight].size)):
-            losses = []
-            for step in (1e-5, -1e-5):
-                moved = tensors[weight].copy()
-                moved.flat[index] += step
-                losses.append(float(total_reference(trace, {**tensors, weight: moved})["loss"][0]))
-            slope = (losses[0] - losses[1]) / 2e-5
-            assert got[gradient].flat[index] == pytest.approx(slope, rel=1e-5, abs=1e-9), weight
+    check_gradients(trace, tensors, learned=net.parameters, count=12, abs_error=1e-9)
 
 
 @pytest.mark.parametrize("recipe", list_recipes())

@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from accelsim.numerics.initialize import he_parameters
-from accelsim.numerics.references import total_reference
 from accelsim.precision import get_recipe, list_recipes
-from accelsim.workload import Trace, Workload, lower, prepare_parameter
+from accelsim.workload import Trace, Workload, lower
 from accelsim.workload.settings import step_settings
 from accelsim.workload.trace_check import check_trace
+from tests.finite_differences import check_gradients, parameter_tensors
 
 BATCH = 3
 
@@ -162,10 +161,7 @@ def lowered(name: str, **options: Any) -> tuple[Workload, Trace]:
 
 def tensors_for(net: Workload, trace: Trace, seed: int = 0) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
-    made = he_parameters(net.parameters, seed=seed)
-    parameters = {name: value + 0.1 * rng.standard_normal(value.shape) for name, value in
-                  made.items()}  # fmt: skip
-    tensors = {one.tensor: prepare_parameter(one, parameters) for one in trace.parameters}
+    tensors = parameter_tensors(net, trace, rng, seed=seed)
     tensors["input"] = rng.standard_normal(trace.tensors["input"].shape)
     tensors |= step_settings(learning_rate=0.1)
     shape = trace.tensors["labels"].shape
@@ -176,33 +172,13 @@ def tensors_for(net: Workload, trace: Trace, seed: int = 0) -> dict[str, np.ndar
     return tensors
 
 
-def gradients_of(trace: Trace) -> dict[str, str]:
-    return {op.inputs[0]: op.inputs[1] for op in trace.vector_ops if op.function == "l2_regularize"}
-
-
 @pytest.mark.parametrize("loss", ["cross_entropy", "squared_error"])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_gradients_are_finite_differences_of_the_loss(name: str, loss: str) -> None:
     net, trace = lowered(name, loss=loss)
     assert check_trace(trace) is None
-    tensors = tensors_for(net, trace)
-    gradients = gradients_of(trace)
     learned = {full for full, spec in net.parameters.items() if spec.learned}
-    assert gradients.keys() == learned
-    got = total_reference(trace, tensors, keep=gradients.values())
-    rng = np.random.default_rng(1)
-    for weight, gradient in gradients.items():
-        assert got[gradient].shape == tensors[weight].shape
-        for index in rng.choice(tensors[weight].size, size=min(4, tensors[weight].size),
-                                replace=False):  # fmt: skip
-            step = 1e-5
-            losses = []
-            for sign in (1, -1):
-                moved = tensors[weight].copy()
-                moved.flat[index] += sign * step
-                losses.append(float(total_reference(trace, {**tensors, weight: moved})["loss"][0]))
-            slope = (losses[0] - losses[1]) / (2 * step)
-            assert got[gradient].flat[index] == pytest.approx(slope, rel=1e-5, abs=1e-8), weight
+    check_gradients(trace, tensors_for(net, trace), learned=learned, count=4)
 
 
 @pytest.mark.parametrize("recipe", list_recipes())
