@@ -314,18 +314,27 @@ def run(
 
 
 def earliest_starts(array: Columns, tiles: Sequence[Tile]) -> tuple[int, ...]:
-    """Return the earliest start of each tile, in order, by trying one cycle after the other."""
-    starts: list[int] = []
-    for count in range(1, len(tiles) + 1):
+    """Return the earliest start of each tile, in order; see `starts_by_trying`."""
+    return starts_by_trying(len(tiles), lambda starts: run(array, tiles[: len(starts)], starts))
+
+
+def starts_by_trying(count: int, run_from: Callable[[tuple[int, ...]], Any]) -> tuple[int, ...]:
+    """Return the earliest start of each tile, in order, by trying one cycle after the other.
+
+    `run_from` runs as many tiles as it is given starts for, and raises `HazardError` where the
+    last one is too early.
+    """
+    starts: tuple[int, ...] = ()
+    for _ in range(count):
         at = starts[-1] + 1 if starts else 0
         while True:
             try:
-                run(array, tiles[:count], (*starts, at))
+                run_from((*starts, at))
             except HazardError:
                 at += 1
                 if at > (starts[-1] if starts else 0) + 1_000:
                     raise
                 continue
-            starts.append(at)
             break
-    return tuple(starts)
+        starts = (*starts, at)
+    return starts

@@ -18,7 +18,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.oracles.timing_columns import NEVER, TERMS, Arithmetic, HazardError, Outcome
+from tests.oracles.timing_columns import (
+    NEVER,
+    TERMS,
+    Arithmetic,
+    HazardError,
+    Outcome,
+    starts_by_trying,
+)
 
 
 @dataclass(frozen=True)
@@ -255,17 +262,4 @@ def run(
 
 def earliest_starts(array: Outputs, tiles: Sequence[Tile]) -> tuple[int, ...]:
     """Return the earliest start of each tile, in order, by trying one cycle after the other."""
-    starts: list[int] = []
-    for count in range(1, len(tiles) + 1):
-        at = starts[-1] + 1 if starts else 0
-        while True:
-            try:
-                run(array, tiles[:count], (*starts, at))
-            except HazardError:
-                at += 1
-                if at > (starts[-1] if starts else 0) + 1_000:
-                    raise
-                continue
-            starts.append(at)
-            break
-    return tuple(starts)
+    return starts_by_trying(len(tiles), lambda starts: run(array, tiles[: len(starts)], starts))
