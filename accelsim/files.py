@@ -154,6 +154,13 @@ def write_together(contents: Mapping[Path, bytes | str]) -> None:
                 temporary.unlink()
 
 
+def write_files(folder: Path, contents: Mapping[str, bytes | str]) -> tuple[Path, ...]:
+    """Write files into a folder, each as by `atomic_write`, and return their paths in order."""
+    for name, data in contents.items():
+        atomic_write(folder / name, data)
+    return tuple(folder / name for name in contents)
+
+
 def csv_text(rows: Iterable[Mapping[str, Any]], heads: Sequence[str]) -> str:
     """Return rows as CSV under `heads`; a row without one of them leaves its cell empty."""
     text = io.StringIO()

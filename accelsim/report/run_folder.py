@@ -9,7 +9,7 @@ import numpy as np
 
 from accelsim.config import dump_yaml
 from accelsim.errors import OutputError
-from accelsim.files import atomic_write, csv_text, json_text
+from accelsim.files import csv_text, json_text, write_files
 from accelsim.report.page import run_page
 from accelsim.report.perfetto import trace_json_gz
 from accelsim.results import Comparison, RunResult
@@ -47,21 +47,19 @@ def write_run_folder(result: RunResult, folder: Path) -> tuple[Path, ...]:
         What was written: ``result.json``, ``layers.csv``, ``trace.json.gz``,
         ``report.html``, ``config.resolved.yaml`` and, with numerics, ``outputs.safetensors``.
     """
-    files: dict[str, bytes] = {
-        "result.json": json_text(result.document()).encode(),
-        "layers.csv": layers_csv(result).encode(),
+    files: dict[str, bytes | str] = {
+        "result.json": json_text(result.document()),
+        "layers.csv": layers_csv(result),
         "trace.json.gz": trace_json_gz(result),
-        "report.html": run_page(result).encode(),
-        "config.resolved.yaml": dump_yaml(dict(result.config)).encode(),
+        "report.html": run_page(result),
+        "config.resolved.yaml": dump_yaml(dict(result.config)),
     }
     if result.outputs:
         from safetensors.numpy import save
 
         arrays = {name: np.ascontiguousarray(x) for name, x in result.outputs.items()}
         files["outputs.safetensors"] = save(arrays)
-    for name, data in files.items():
-        atomic_write(folder / name, data)
-    return tuple(folder / name for name in files)
+    return write_files(folder, files)
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> tuple[Path, ...]:
@@ -69,12 +67,10 @@ def write_comparison(comparison: Comparison, folder: Path) -> tuple[Path, ...]:
     document = comparison.document()
     flat = [{k: v for k, v in row.items() if not isinstance(v, dict)} for row in document["rows"]]
     files = {
-        "comparison.json": json_text(document).encode(),
-        "comparison.csv": csv_text(flat, list(flat[0])).encode(),
+        "comparison.json": json_text(document),
+        "comparison.csv": csv_text(flat, list(flat[0])),
     }
-    for name, data in files.items():
-        atomic_write(folder / name, data)
-    return tuple(folder / name for name in files)
+    return write_files(folder, files)
 
 
 def layers_csv(result: RunResult) -> str:

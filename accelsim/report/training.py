@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from accelsim.errors import OutputError
-from accelsim.files import atomic_write, json_text
+from accelsim.files import atomic_write, json_text, write_files
 from accelsim.report.figures import figure_svg, new_figure
 from accelsim.report.page import page
 from accelsim.report.palette import OKABE_ITO
@@ -162,11 +162,14 @@ def html_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _write_reports(results: Sequence[TrainingResult], folder: Path) -> None:
-    atomic_write(folder / "result.json", json_text(trainings_document(results)))
-    atomic_write(folder / HISTORY, trainings_csv(results))
     curves = loss_curves(results)
-    atomic_write(folder / "loss.svg", curves)
-    atomic_write(folder / "report.html", training_page(results, curves))
+    files = {
+        "result.json": json_text(trainings_document(results)),
+        HISTORY: trainings_csv(results),
+        "loss.svg": curves,
+        "report.html": training_page(results, curves),
+    }
+    write_files(folder, files)
 
 
 def _training_row(result: TrainingResult) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from accelsim.explore.training_study import StudyRow, TrainingStudy
-from accelsim.files import atomic_write, csv_text, json_text
+from accelsim.files import csv_text, json_text, write_files
 from accelsim.report.figures import figure_svg, new_figure
 from accelsim.report.page import page
 from accelsim.report.palette import OKABE_ITO
@@ -57,9 +57,7 @@ def write_study_folder(study: TrainingStudy, folder: Path) -> tuple[Path, ...]:
         "study.svg": figure,
         "report.html": _page(study, figure),
     }
-    for name, text in files.items():
-        atomic_write(folder / name, text)
-    return tuple(folder / name for name in files)
+    return write_files(folder, files)
 
 
 def _draw_errors(axes: Axes, study: TrainingStudy) -> None:
