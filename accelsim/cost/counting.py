@@ -25,10 +25,11 @@ from one that only rounds.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 from functools import lru_cache
 from itertools import product
 from math import prod
+from typing import NamedTuple
 
 from accelsim.arch.chip import Chip
 from accelsim.arch.interconnect import Topology
@@ -152,9 +153,7 @@ def inner_additions(schedule: Schedule) -> int:
 
 def _array_counts(schedule: Schedule, pe_count: int) -> ActionCounts:
     op, reads = schedule.op, _array_reads(schedule)
-    counts: dict[Action, float] = {}
-    for action, count in _pass_actions(schedule, pe_count):
-        counts[action] = counts.get(action, 0) + count
+    counts = _pass_actions(schedule, pe_count)
     formats = (op.a.format, op.b.format, op.accumulator.inner)
     counts[Action(Component.MAC_ARRAY, Verb.MULTIPLY, formats)] = op.macs
     counts[Action(Component.MAC_ARRAY, Verb.ADD, formats)] = inner_additions(schedule)
@@ -193,53 +192,84 @@ def _vector_gemm_counts(schedule: Schedule) -> ActionCounts:
     )
 
 
-def _pass_actions(schedule: Schedule, pe_count: int) -> Iterator[tuple[Action, float]]:
-    """Yield the actions of every kind of pass, times how often it happens."""
+class _PassWork(NamedTuple):
+    """What passes do.
+
+    Parameters
+    ----------
+    clocked : int
+        Cycles of processing elements.
+    shifted_bits, edge_bits : int
+        Written into registers to bring tiles to their places, or out of them; and of
+        streamed operands that enter the array.
+    outer_adds, outer_bytes : int
+        Outer additions, and what the accumulators' memory gives and takes for them.
+    """
+
+    clocked: int
+    shifted_bits: int
+    edge_bits: int
+    outer_adds: int
+    outer_bytes: int
+
+
+def _pass_actions(schedule: Schedule, pe_count: int) -> dict[Action, float]:
+    """Return the actions of all passes."""
     op, mapping = schedule.op, schedule.mapping
     # A block's passes depend on its extents and on its place in k and in chunks alone.
     groups, m, n, depth = (cut_of(op, mapping, dim) for dim in Dim)
     alike = [range_classes(cut, 1) for cut in (groups, m, n)]
     alike.append(range_classes(depth, mapping.chunk_size, ends_apart=True))
+    total = [0] * len(_PassWork._fields)
     for kinds in product(*alike):
         times = prod(one.count for one in kinds)
         for group in schedule.pattern_of(*(one.range for one in kinds)).totals():
-            yield from _group_actions(schedule, pe_count, group, times * group.count)
+            for at, each in enumerate(_work_of(schedule, group)):
+                total[at] += times * group.count * each
+    done = _PassWork(*total)
+    return {
+        Action(Component.MAC_ARRAY, Verb.CLOCK): done.clocked * pe_count,
+        Action(Component.MAC_ARRAY, Verb.PRELOAD_BITS): done.shifted_bits,
+        Action(Component.MAC_ARRAY, Verb.EDGE_BITS): done.edge_bits,
+        Action(Component.ACCUMULATOR, Verb.ADD, (op.accumulator.outer,)): done.outer_adds,
+        Action(Component.ACCUMULATOR, Verb.READ_BYTES): done.outer_bytes,
+        Action(Component.ACCUMULATOR, Verb.WRITE_BYTES): done.outer_bytes,
+    }
 
 
-def _group_actions(
-    schedule: Schedule, pe_count: int, group: PassGroup, count: int
-) -> Iterator[tuple[Action, float]]:
-    """Yield the actions of `count` passes of one kind."""
-    clocked = count * group.vectors * pe_count
-    yield Action(Component.MAC_ARRAY, Verb.CLOCK), clocked
-    yield from ((action, count * n) for action, n in _shifts(schedule, group))
-    yield from ((action, count * n) for action, n in _edge(schedule, group))
-    if schedule.mapping.stationary is not Stationary.OUTPUT:
-        yield from ((action, count * n) for action, n in _outer(schedule, group))
-    else:
-        add = Action(Component.ACCUMULATOR, Verb.ADD, (schedule.op.accumulator.outer,))
-        yield add, count * group.outer_adds * group.m * group.n
+def _work_of(schedule: Schedule, group: PassGroup) -> _PassWork:
+    """Return what one pass of a group does; its cycles are those of one element."""
+    accumulator, outputs = schedule.op.accumulator, group.m * group.n
+    adds, back = group.outer_adds * outputs, outputs if group.recirculates else 0
+    moved = adds * accumulator.outer.bits + back * accumulator.inner.bits
+    if schedule.mapping.stationary is Stationary.OUTPUT:
+        moved = 0  # sums stay in the elements' registers
+    return _PassWork(
+        clocked=group.vectors,
+        shifted_bits=_shifted_bits(schedule, group),
+        edge_bits=_edge_bits(schedule, group),
+        outer_adds=adds,
+        outer_bytes=moved // _BITS,
+    )
 
 
-def _shifts(schedule: Schedule, group: PassGroup) -> Iterator[tuple[Action, int]]:
-    """Yield the register writes that bring a tile to its place, or out of it."""
+def _shifted_bits(schedule: Schedule, group: PassGroup) -> int:
+    """Return the register writes that bring a tile to its place, or out of it."""
     op, mapping = schedule.op, schedule.mapping
     if mapping.stationary is Stationary.ROW:
         # A bus writes a kernel row into every element that holds it, all columns at once.
-        bits = group.n * group.k * group.cols_used * op.b.format.bits
-        yield Action(Component.MAC_ARRAY, Verb.PRELOAD_BITS), bits
-        return
+        return group.n * group.k * group.cols_used * op.b.format.bits
     triangle = group.rows_used * (group.rows_used + 1) // 2
     if mapping.stationary is Stationary.OUTPUT:
         bits = op.accumulator.outer.bits if group.k_last else 0
     else:
         operand = op.b if mapping.stationary is Stationary.WEIGHT else op.a
         bits = operand.format.bits * mapping.k_per_pe
-    yield Action(Component.MAC_ARRAY, Verb.PRELOAD_BITS), triangle * group.cols_used * bits
+    return triangle * group.cols_used * bits
 
 
-def _edge(schedule: Schedule, group: PassGroup) -> Iterator[tuple[Action, int]]:
-    """Yield the streamed operand bits that enter the array."""
+def _edge_bits(schedule: Schedule, group: PassGroup) -> int:
+    """Return the streamed operand bits that enter the array."""
     op, stationary = schedule.op, schedule.mapping.stationary
     bits = 0
     if stationary is not Stationary.INPUT:
@@ -247,18 +277,7 @@ def _edge(schedule: Schedule, group: PassGroup) -> Iterator[tuple[Action, int]]:
         bits += -(-group.m * group.k // reuse) * op.a.format.bits
     if stationary not in (Stationary.WEIGHT, Stationary.ROW):
         bits += group.n * group.k * op.b.format.bits
-    yield Action(Component.MAC_ARRAY, Verb.EDGE_BITS), bits
-
-
-def _outer(schedule: Schedule, group: PassGroup) -> Iterator[tuple[Action, int]]:
-    """Yield outer additions and the traffic of the accumulator memory."""
-    accumulator, outputs = schedule.op.accumulator, group.m * group.n
-    adds = group.outer_adds * outputs
-    back = outputs if group.recirculates else 0
-    moved = adds * accumulator.outer.bits + back * accumulator.inner.bits
-    yield Action(Component.ACCUMULATOR, Verb.ADD, (accumulator.outer,)), adds
-    yield Action(Component.ACCUMULATOR, Verb.READ_BYTES), moved // _BITS
-    yield Action(Component.ACCUMULATOR, Verb.WRITE_BYTES), moved // _BITS
+    return bits
 
 
 def _traffic_counts(traffic: OpTraffic, chip: Chip) -> ActionCounts:

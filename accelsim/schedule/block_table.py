@@ -6,7 +6,7 @@ the two together. Here a column is made in one go, so that a block costs nanosec
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,8 @@ Column = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 #: Blocks of one GEMM beyond which columns would fill the memory of a workstation.
 _MOST_BLOCKS = 2**24
+#: Values that a number of 64 bits tells apart.
+_MOST_VALUES = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +102,10 @@ class BlockTable:
 
         A kind has one set of extents, one place in k within its chunks, and one core.
         """
-        chunk = self.schedule.mapping.chunk_size
         k = self.axes[Dim.K]
-        columns = [self.axes[dim].classes(1)[1] for dim in (Dim.GROUP, Dim.M, Dim.N)]
-        columns += [k.classes(chunk)[1], 2 * k.firsts + k.lasts]
-        code = np.zeros(len(self), np.int64)
-        for column in columns:
-            code = code * (int(column.max()) + 1) + column
+        lengths = (self.axes[dim].lengths for dim in Dim)
+        in_chunk = k.starts[k.at] % self.schedule.mapping.chunk_size
+        code = _joined((*lengths, in_chunk, k.firsts, k.lasts))
         _, firsts, kinds = np.unique(code, return_index=True, return_inverse=True)
         return firsts, kinds
 
@@ -139,6 +138,21 @@ class BlockTable:
     def same_as_after(self, dims: Iterable[Dim]) -> Flags:
         """Return whether the block after each, on the same core, has the same ranges."""
         return np.concatenate((self.same_as_before(dims)[1:], [False]))
+
+
+def _joined(columns: Sequence[Column | Flags]) -> Column:
+    """Return one column that is equal where all are."""
+    code, values = np.zeros(len(columns[0]), np.int64), 1
+    for column in columns:
+        low, high = int(column.min()), int(column.max())
+        if low == high:
+            continue
+        if values * (high - low + 1) > _MOST_VALUES:
+            code = np.unique(code, return_inverse=True)[1]
+            values = int(code.max()) + 1
+        code = code * (high - low + 1) + (column - low)
+        values *= high - low + 1
+    return code
 
 
 def block_table(schedule: Schedule) -> BlockTable:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
+from accelsim.schedule.range_classes import is_plain
 from accelsim.workload.views import View
 
 
@@ -33,6 +34,8 @@ class Footprints:
 @lru_cache(maxsize=2**16)
 def footprints(view: View, rows: int, columns: int, row_tile: int, column_tile: int) -> Footprints:
     """Return the footprints of the tiles of a matrix of `rows` x `columns`."""
+    if is_plain(view):
+        return Footprints(min(rows, row_tile) * min(columns, column_tile), rows * columns)
     worst = total = 0
     column_picks = _picks(columns, column_tile)
     for row_start, row_weight in _picks(rows, row_tile):

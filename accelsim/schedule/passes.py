@@ -62,6 +62,18 @@ class PassGroup:
         """Multiply-accumulates of all `count` passes."""
         return self.count * self.m * self.n * self.k
 
+    @property
+    def kind(self) -> tuple[int, ...]:
+        """What is equal for passes that are alike: everything but their count."""
+        return (
+            self.rows_used, self.cols_used, self.vectors, self.m, self.n, self.k,
+            self.k_first, self.k_last, self.recirculates, self.outer_adds,
+        )  # fmt: skip
+
+    def times(self, count: int) -> PassGroup:
+        """Return `count` such passes, however many these are."""
+        return self if count == self.count else replace(self, count=count)
+
 
 @dataclass(frozen=True, slots=True)
 class PassPattern:
@@ -91,17 +103,17 @@ class PassPattern:
 
         In the order of first appearance; time order is lost.
         """
-        counts: dict[PassGroup, int] = {}
-        self._add_totals(counts, 1)
-        return tuple(replace(kind, count=count) for kind, count in counts.items())
+        found: dict[tuple[int, ...], tuple[PassGroup, int]] = {}
+        self._add_totals(found, 1)
+        return tuple(one.times(count) for one, count in found.values())
 
-    def _add_totals(self, counts: dict[PassGroup, int], factor: int) -> None:
+    def _add_totals(self, found: dict[tuple[int, ...], tuple[PassGroup, int]], factor: int) -> None:
         for item in self.body:
             if isinstance(item, PassPattern):
-                item._add_totals(counts, factor * self.repeat)
+                item._add_totals(found, factor * self.repeat)
             else:
-                kind = replace(item, count=1)
-                counts[kind] = counts.get(kind, 0) + factor * self.repeat * item.count
+                one, count = found.get(item.kind, (item, 0))
+                found[item.kind] = (one, count + factor * self.repeat * item.count)
 
 
 def merge_groups(groups: Iterable[PassGroup]) -> tuple[PassGroup, ...]:
@@ -230,12 +242,8 @@ class _Nest:
 def _append(items: list[PassGroup | PassPattern], item: PassGroup | PassPattern) -> None:
     """Add `item` at the end, joined with the last one where both are equal passes."""
     last = items[-1] if items else None
-    if (
-        isinstance(item, PassGroup)
-        and isinstance(last, PassGroup)
-        and replace(last, count=item.count) == item
-    ):
-        items[-1] = replace(item, count=item.count + last.count)
+    if isinstance(item, PassGroup) and isinstance(last, PassGroup) and last.kind == item.kind:
+        items[-1] = item.times(item.count + last.count)
     else:
         items.append(item)
 
@@ -247,5 +255,5 @@ def _repeated(
     if count == 1:
         return tuple(body)
     if len(body) == 1 and isinstance(body[0], PassGroup):
-        return (replace(body[0], count=body[0].count * count),)
+        return (body[0].times(body[0].count * count),)
     return (PassPattern(count, tuple(body)),)

@@ -23,8 +23,6 @@ from accelsim.workload.ops import Gemm
 from accelsim.workload.transposed_view import TransposedView
 from accelsim.workload.views import ConvolutionView, MatrixView, View
 
-#: Views whose tiles touch as many elements as they have places.
-PlainView = MatrixView | HeadsView
 #: Period of a view that repeats nowhere, as far as known.
 NEVER = 0
 
@@ -42,6 +40,19 @@ class RangeClass:
         return self.range[1] - self.range[0]
 
 
+def is_plain(view: View) -> bool:
+    """Return whether tiles of a view touch as many stored elements as they have places.
+
+    So do those of windows of one tap that fall nowhere beside the map.
+    """
+    if isinstance(view, TransposedView):
+        return is_plain(view.view)
+    if isinstance(view, ConvolutionView | ErrorView):
+        skips = isinstance(view, ErrorView) and view.stride != (1, 1)
+        return view.kernel == (1, 1) and not any((*view.padding, *view.ends)) and not skips
+    return isinstance(view, MatrixView | HeadsView)
+
+
 def row_period(view: View) -> int:
     """Return by how much two row ranges of one length may differ and touch as many elements.
 
@@ -49,7 +60,7 @@ def row_period(view: View) -> int:
     views of which nothing is known.
     """
     view = windows_of(view)
-    if isinstance(view, PlainView):
+    if is_plain(view):
         return 1
     return prod(view.raster) if isinstance(view, ConvolutionView | ErrorView) else NEVER
 
@@ -58,7 +69,7 @@ def column_period(view: View) -> int:
     """Return the same for column ranges; the taps of windows never repeat."""
     if isinstance(view, TransposedView):
         return row_period(view.view)
-    return 1 if isinstance(view, PlainView) else NEVER
+    return 1 if is_plain(view) else NEVER
 
 
 def period_of(op: Gemm, dim: Dim) -> int:

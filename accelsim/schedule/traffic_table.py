@@ -14,7 +14,7 @@ import numpy as np
 from accelsim.schedule.block_table import BlockTable, Column, Flags, block_table
 from accelsim.schedule.kinds import Kind, kind_of
 from accelsim.schedule.mapping import Dim
-from accelsim.schedule.range_classes import PlainView, column_period, row_period
+from accelsim.schedule.range_classes import column_period, is_plain, row_period
 from accelsim.schedule.schedule import Schedule
 from accelsim.schedule.traffic import Place, Transfer
 from accelsim.workload.ops import Operand
@@ -138,7 +138,7 @@ def _tile_bytes(blocks: BlockTable, operand: Operand, dims: tuple[Dim, ...]) -> 
     """Return the stored bytes that each block's tile of an operand touches."""
     group, rows, columns = (blocks.axes[dim] for dim in dims)
     view = operand.view
-    if isinstance(view, PlainView):
+    if is_plain(view):
         touched = rows.lengths * columns.lengths
     else:
         row_ranges, row_at = rows.classes(row_period(view))

@@ -14,10 +14,9 @@ from functools import lru_cache
 import numpy as np
 
 from accelsim.arch.chip import Chip
-from accelsim.schedule.block_table import BlockTable
 from accelsim.schedule.kinds import Kind, kind_of
 from accelsim.schedule.mapping import Dim
-from accelsim.schedule.schedule import Schedule
+from accelsim.schedule.schedule import Block, Schedule
 from accelsim.schedule.traffic import Place
 from accelsim.schedule.traffic_table import (
     A_DIMS,
@@ -118,7 +117,8 @@ def _rows(schedule: Schedule, model: ArrayModel, table: TrafficTable) -> GemmRow
     out_parts = parts_of(OUT_DIMS)
     entries = Entries.of(blocks.cores, blocks.turns)
     stores = blocks.completes | table.psum_write.bytes.any(axis=0)
-    passes = _passes(schedule, model, blocks, [parts for _, parts in cuts])
+    mine = kinds[blocks.cores == 0].tolist()
+    passes = _passes(schedule, model, examples, [parts for _, parts in cuts], mine)
     return GemmRows(
         table=table,
         entries=entries,
@@ -135,18 +135,20 @@ def _rows(schedule: Schedule, model: ArrayModel, table: TrafficTable) -> GemmRow
 
 
 def _passes(
-    schedule: Schedule, model: ArrayModel, blocks: BlockTable, parts: Sequence[int]
+    schedule: Schedule,
+    model: ArrayModel,
+    examples: Sequence[Block],
+    parts: Sequence[int],
+    kinds: Sequence[int],
 ) -> tuple[Passes, ...]:
-    """Return the passes of the first core, block after block; equal ones are one object."""
-    firsts, kinds = blocks.kinds()
-    mine = kinds[blocks.cores == 0].tolist()
-    runs = {
-        kind: model.run(schedule.block_pattern(blocks.block(int(firsts[kind]))))
-        for kind in dict.fromkeys(mine)
-    }
+    """Return the passes of blocks of these kinds, one after the other; equal ones are one object.
+
+    `examples` and `parts` are a block of every kind, and into how many parts it is cut.
+    """
+    runs = {kind: model.run(schedule.block_pattern(examples[kind])) for kind in set(kinds)}
     known: dict[tuple[int | None, int], Passes] = {}
     found = []
-    for before, kind in zip((None, *mine), mine, strict=False):
+    for before, kind in zip((None, *kinds), kinds, strict=False):
         if (before, kind) not in known:
             run = runs[kind]
             border = None
