@@ -40,6 +40,9 @@ def main() -> None:
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
+        # Under `python -m` CPython ends by the signal instead of with our code if the interrupt
+        # fell into an exec of text (as a dataclass is made); another exec makes it forget that.
+        exec("")
         code = EXIT_INTERRUPTED
     except AccelsimError as error:
         click.echo(f"accelsim: {error}", err=True)

@@ -303,6 +303,19 @@ class TestInterrupt:
         assert b"Traceback" not in err
         assert list(folder.iterdir()) == []
 
+    def test_an_interrupt_in_the_middle_of_an_import_ends_with_the_same_code(
+        self, tmp_path: Path
+    ) -> None:
+        (tmp_path / "interrupted.py").write_text(
+            "import sys\nfrom accelsim import api, cli\n"
+            "api.run = lambda *_, **__: exec('raise KeyboardInterrupt')\n"
+            "sys.argv[1:] = ['run', 'tiny']\ncli.main()\n"
+        )
+        command = [sys.executable, "-m", "interrupted"]
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), *sys.path))}
+        done = subprocess.run(command, env=env, capture_output=True, check=False)
+        assert (done.returncode, done.stdout) == (EXIT_INTERRUPTED, b""), done.stderr.decode()
+
 
 class TestCompare:
     def test_document(self, cli: Run) -> None:
