@@ -3,25 +3,28 @@
 Every faster path of this package must give the bits that these functions give.
 They never reorder: the last axis of `products` is k, in the order of the
 schedule. All roundings are those of `accelsim.formats`, applied to exact sums.
+Chunks start from zero each, so that whole ones may be summed side by side.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from accelsim.errors import ConfigError
 from accelsim.formats import NumberFormat, Rounding
 from accelsim.formats.random_bits import Site, StreamKey
-from accelsim.numerics.addition import AdditionRule, Float64Array, Outputs, as_float64, odd_sum_3
-from accelsim.numerics.aligned import add_aligned
-from accelsim.numerics.exact_sum import exact_odd_sum
+from accelsim.numerics.adder import Adder, Watch
+from accelsim.numerics.addition import AdditionRule, Float64Array, Outputs, as_float64
 from accelsim.numerics.integer import accumulate_integer
 from accelsim.precision import AccumulationMethod, Accumulator, PairRule, arithmetic_format
 
 #: Sums one chunk: (products of the chunk, index of its first product) -> sums.
 ChunkSum = Callable[[Float64Array, int], Float64Array]
+#: Chunk sums that are formed side by side: many for one call of NumPy, few enough for a cache.
+SIDE_BY_SIDE = 1 << 12
 
 
 def accumulate(
@@ -30,6 +33,7 @@ def accumulate(
     *,
     key: StreamKey | None = None,
     outputs: Outputs | None = None,
+    watch: Watch | None = None,
 ) -> Float64Array:
     """Sum products as an accumulator does.
 
@@ -43,6 +47,8 @@ def accumulate(
     key, outputs : optional
         Random stream of stochastic rounding, and row and column of every sum in
         it; default: the position in the result, the last axis being the column.
+    watch : Watch, optional
+        Is told of every addition; changes no bit.
 
     Returns
     -------
@@ -78,17 +84,15 @@ def accumulate(
         terms = as_float64(accumulator.product.quantize(terms, rounding=Rounding.NEAREST_EVEN))
     names = Outputs.of_shape(terms.shape[:-1]) if outputs is None else outputs
     if accumulator.method is AccumulationMethod.INTEGER:
-        return accumulate_integer(terms, accumulator)
-    outer = outer_rule(accumulator)
+        return accumulate_integer(terms, accumulator, watch=watch)
+    outer = Adder(outer_rule(accumulator), names, key, watch)
     if accumulator.method is AccumulationMethod.EXACT:
-        return outer.round(exact_odd_sum(terms), 0, key, names)
-    chunk_sum = _chunk_sum(accumulator, key, names)
+        return outer.sum_once(terms, 0)
+    site = Site.TREE if accumulator.method is AccumulationMethod.TREE else Site.INNER
+    inner = Adder(inner_rule(accumulator, site), names, key, watch)
     total = np.zeros(terms.shape[:-1])
-    length = accumulator.chunk_length(terms.shape[-1])
-    for chunk, start in enumerate(range(0, terms.shape[-1], length)):
-        total = outer.add(
-            total, chunk_sum(terms[..., start : start + length], start), chunk, key, names
-        )
+    for chunk, part in enumerate(_chunk_sums(terms, accumulator, inner)):
+        total = outer.add(total, part, chunk)
     return total
 
 
@@ -152,63 +156,58 @@ def outer_rule(accumulator: Accumulator) -> AdditionRule:
     )
 
 
-def _chunk_sum(accumulator: Accumulator, key: StreamKey | None, names: Outputs) -> ChunkSum:
+def _chunk_sums(
+    terms: Float64Array, accumulator: Accumulator, adder: Adder
+) -> Iterator[Float64Array]:
+    """Yield the sum of every chunk, first to last.
+
+    Where random bits depend on the position each chunk is summed alone.
+    """
+    sum_chunk = _chunk_sum(accumulator, adder)
+    *shape, k = terms.shape
+    length = accumulator.chunk_length(k)
+    at_once = min(k // length, SIDE_BY_SIDE // max(1, math.prod(shape)))
+    alone = accumulator.rounding is Rounding.STOCHASTIC or at_once < 2
+    whole, block = (0, length) if alone else (k // length * length, at_once * length)
+    for start in range(0, whole, block):
+        chunks = terms[..., start : min(start + block, whole)]
+        chunks = chunks.reshape(*shape, chunks.shape[-1] // length, length)
+        yield from np.moveaxis(sum_chunk(chunks, start), -1, 0)
+    for start in range(whole, k, length):
+        yield sum_chunk(terms[..., start : start + length], start)
+
+
+def _chunk_sum(accumulator: Accumulator, adder: Adder) -> ChunkSum:
     """Return the function that sums one chunk."""
-    rule = inner_rule(accumulator)
     match accumulator.method:
-        case AccumulationMethod.SEQUENTIAL if accumulator.pair is PairRule.FUSED:
-            size = accumulator.pair_size
-            return lambda terms, start: _fused(terms, start, rule, size, key, names)
         case AccumulationMethod.SEQUENTIAL:
-            return lambda terms, start: _sequential(terms, start, rule, key, names)
+            fused = accumulator.pair is PairRule.FUSED
+            size = accumulator.pair_size if fused else 1
+            return lambda terms, start: _in_turn(terms, start, adder, size)
         case AccumulationMethod.TREE:
-            node_rule = inner_rule(accumulator, Site.TREE)
-            return lambda terms, start: _tree(terms, start, node_rule, key, names)
+            return lambda terms, start: _tree(terms, start, adder)
         case AccumulationMethod.ROUND_ONCE:
-            return lambda terms, start: rule.round(exact_odd_sum(terms), start, key, names)
+            return adder.sum_once
         case AccumulationMethod.ALIGNED:
             group, bits = accumulator.aligned_group, accumulator.aligned_fraction_bits
-            return lambda terms, start: _aligned(terms, start, rule, group, bits, key, names)
+            return lambda terms, start: _aligned(terms, start, adder, group, bits)
         case _:
             raise ConfigError(f"{accumulator.method} has no sum per chunk.")
 
 
-def _sequential(
-    terms: Float64Array, start: int, rule: AdditionRule, key: StreamKey | None, names: Outputs
-) -> Float64Array:
-    """Add one product after the other."""
-    total = np.zeros(terms.shape[:-1])
-    for i in range(terms.shape[-1]):
-        total = rule.add(total, terms[..., i], start + i, key, names)
-    return total
-
-
-def _fused(
-    terms: Float64Array,
-    start: int,
-    rule: AdditionRule,
-    size: int,
-    key: StreamKey | None,
-    names: Outputs,
-) -> Float64Array:
-    """Add `size` products at a time exactly to the sum, and round once."""
+def _in_turn(terms: Float64Array, start: int, adder: Adder, size: int) -> Float64Array:
+    """Add `size` products at a time, fused where that is more than one, to the sum."""
     total = np.zeros(terms.shape[:-1])
     for i in range(0, terms.shape[-1], size):
         group = terms[..., i : i + size]
         if group.shape[-1] == 1:
-            total = rule.add(total, group[..., 0], start + i, key, names)
-            continue
-        if group.shape[-1] == 2:
-            exact = odd_sum_3(total, group[..., 0], group[..., 1])
+            total = adder.add(total, group[..., 0], start + i)
         else:
-            exact = exact_odd_sum(np.concatenate([total[..., None], group], axis=-1))
-        total = rule.round(exact, start + i, key, names)
+            total = adder.add_group(total, group, start + i)
     return total
 
 
-def _tree(
-    terms: Float64Array, start: int, rule: AdditionRule, key: StreamKey | None, names: Outputs
-) -> Float64Array:
+def _tree(terms: Float64Array, start: int, adder: Adder) -> Float64Array:
     """Add neighbours pairwise, level by level, each node rounded.
 
     A node without a neighbour is added to +0. Nodes are numbered level by level
@@ -220,24 +219,18 @@ def _tree(
     while True:
         level += [zero] * (len(level) % 2)
         pairs = list(zip(level[0::2], level[1::2], strict=True))
-        level = [rule.add(a, b, node + i, key, names) for i, (a, b) in enumerate(pairs)]
+        level = [adder.join(a, b, node + i) for i, (a, b) in enumerate(pairs)]
         node += len(level)
         if len(level) == 1:
             return level[0]
 
 
 def _aligned(
-    terms: Float64Array,
-    start: int,
-    rule: AdditionRule,
-    group: int,
-    fraction_bits: int,
-    key: StreamKey | None,
-    names: Outputs,
+    terms: Float64Array, start: int, adder: Adder, group: int, fraction_bits: int
 ) -> Float64Array:
     """Add groups of products that are aligned to their largest and truncated."""
     total = np.zeros(terms.shape[:-1])
     for i in range(0, terms.shape[-1], group):
-        members = np.concatenate([total[..., None], terms[..., i : i + group]], axis=-1)
-        total = rule.round(add_aligned(members, fraction_bits), start + i, key, names)
+        addends = terms[..., i : i + group]
+        total = adder.add_aligned(total, addends, start + i, fraction_bits=fraction_bits)
     return total

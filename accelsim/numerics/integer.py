@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import DataError
+from accelsim.numerics.adder import Watch
 from accelsim.numerics.addition import Float64Array
 from accelsim.precision import Accumulator, IntegerOverflow
 
@@ -21,11 +22,14 @@ from accelsim.precision import Accumulator, IntegerOverflow
 MAX_INTEGER_MAGNITUDE = 2.0**53
 
 
-def accumulate_integer(products: Float64Array, accumulator: Accumulator) -> Float64Array:
+def accumulate_integer(
+    products: Float64Array, accumulator: Accumulator, *, watch: Watch | None = None
+) -> Float64Array:
     """Add integer products in a register of `integer_bits`, in order.
 
-    Every addition, inside a chunk and over chunks, wraps or saturates. k = 0
-    gives 0. A sum beyond 2**53 is returned as the float64 nearest to it.
+    Every addition, inside a chunk and over chunks, wraps or saturates; a watch is
+    told of it. k = 0 gives 0. A sum beyond 2**53 is returned as the float64 nearest
+    to it.
 
     Raises
     ------
@@ -38,9 +42,21 @@ def accumulate_integer(products: Float64Array, accumulator: Accumulator) -> Floa
     for start in range(0, terms.shape[-1], length):
         chunk = np.zeros_like(total)
         for i in range(start, min(start + length, terms.shape[-1])):
-            chunk = add_integers(chunk, terms[..., i], accumulator)
-        total = add_integers(total, chunk, accumulator)
+            chunk = _add_watched(chunk, terms[..., i], accumulator, watch)
+        total = _add_watched(total, chunk, accumulator, watch)
     return total.astype(np.float64)
+
+
+def _add_watched(
+    total: NDArray[np.int64],
+    addend: NDArray[np.int64],
+    accumulator: Accumulator,
+    watch: Watch | None,
+) -> NDArray[np.int64]:
+    result = add_integers(total, addend, accumulator)
+    if watch is not None:
+        watch.added_integers(total, addend, result, accumulator)
+    return result
 
 
 def as_integers(products: Float64Array) -> NDArray[np.int64]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from accelsim.formats.random_bits import StreamKey
 from accelsim.numerics.reduction import Array, in_chunks_of, in_order_of
-from accelsim.numerics.telemetry import AdditionCounts, count_additions, is_countable
+from accelsim.numerics.telemetry import AdditionCounts, count_additions
 from accelsim.precision import Accumulator
 from accelsim.schedule.reduction_order import ReductionOrder
 
@@ -20,7 +20,7 @@ def count_in_order(
     *,
     key: StreamKey,
     sample: int = SAMPLED_OUTPUTS,
-) -> AdditionCounts | None:
+) -> AdditionCounts:
     """Count what the additions of sampled outputs lose, in the order of a schedule.
 
     Parameters
@@ -28,6 +28,7 @@ def count_in_order(
     a, b : array
         (groups, m, k) and (groups, k, n).
     accumulator : Accumulator
+        Any.
     order : ReductionOrder or None
         None is plain k order with the accumulator's own chunks.
     key : StreamKey
@@ -37,17 +38,15 @@ def count_in_order(
 
     Returns
     -------
-    AdditionCounts or None
-        None for accumulators that do not add one product after the other. Additions
-        that join the segments of a reduction split across cores are not counted.
+    AdditionCounts
+        Those of the accumulator. Additions that join the segments of a reduction split
+        across cores are made elsewhere, and are not counted.
     """
     ordered = accumulator
     segments: tuple[tuple[int, int], ...] = ((0, a.shape[-1]),)
     if order is not None and order.segments:
         ordered, segments = in_chunks_of(accumulator, order), order.segments
         a, b = in_order_of(a, b, order)
-    if not is_countable(ordered):
-        return None
     first, *others = (
         count_additions(
             a[..., start:stop],

@@ -1,35 +1,57 @@
 """What an accumulator lost: swamped, overflowed and underflowed additions of a sample.
 
 A second pass over some outputs, chosen by a seed, so that the first pass stays
-as fast as it is. It repeats the additions by the definition and looks at each.
+as fast as it is. It is the definition of the sums itself, with a watch that is
+told of every addition and counts.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from accelsim.errors import ConfigError, ShapeError
-from accelsim.formats import FloatFormat, Rounding
+from accelsim.errors import ShapeError
 from accelsim.formats.random_bits import StreamKey
-from accelsim.numerics.accumulation import inner_rule, outer_rule
-from accelsim.numerics.addition import AdditionRule, Float64Array, Outputs, odd_sum
-from accelsim.numerics.integer import add_integers, as_integers
-from accelsim.precision import AccumulationMethod, Accumulator, IntegerOverflow, PairRule
+from accelsim.numerics.accumulation import accumulate
+from accelsim.numerics.addition import Outputs
+from accelsim.numerics.telemetry_tally import Tally
+from accelsim.precision import Accumulator
 
 #: Outputs that are looked at unless the caller says otherwise.
 DEFAULT_SAMPLE = 1024
-#: Width at which sums wrap by themselves.
-INT64_BITS = 64
 _EVENTS = ("additions", "zero_products", "swamped", "overflowed", "saturated", "underflowed")
 
 
 @dataclass(frozen=True, slots=True)
 class AdditionCounts:
     """What happened in the additions of the sampled outputs.
+
+    An addition ends in one rounded sum, with two exceptions that the table names.
+
+    =============== ============================================ ========================
+    method          additions                                    swamped
+    =============== ============================================ ========================
+    sequential      one for each product                         the sum stayed as it was
+    fused products  one for each group                           the same
+    tree            one for each node, a missing neighbour zero  the node is the one
+                                                                 addend, the other not 0
+    round once      one for each chunk                           none: no rounded sum is
+                                                                 there to add to
+    aligned         one for each product, though a group of      see below
+                    them ends in one rounded sum
+    integer         one for each product, bounded, not rounded   the sum stayed as it was
+    exact           one for each output                          none, as in round once
+    =============== ============================================ ========================
+
+    All but the exact ones have another for each chunk, which takes its sum into the sum
+    over chunks, and is counted as a sequential one is. Products that are rounded to a
+    format of their own are so beforehand; that rounding is not counted.
+
+    Of an aligned group each member other than zero that is shifted out entirely is swamped,
+    also the sum before, which larger products may shift out; and where the rounding then
+    leaves the sum as it was, though what is left of the products has a sum, all of them are.
 
     Parameters
     ----------
@@ -40,14 +62,18 @@ class AdditionCounts:
     zero_products : int
         Products, padding included, with an operand that is zero.
     swamped : int
-        Additions of something other than zero that left the sum as it was.
+        Additions of something other than zero that left the sum as it was: of a finite sum,
+        and in a group of products that do not cancel.
     overflowed : int
-        Additions of finite numbers whose result is infinite or NaN, or wrapped around.
+        Rounded sums that are infinite or NaN where the exact one is finite; additions that
+        wrapped an integer register around.
     saturated : int
-        Additions of finite numbers that were clamped to the largest number, or to the
-        bounds of an integer register.
+        Finite sums that were clamped to the largest number. A float's are those that it
+        would have rounded to a number beyond, had it one; those of a posit, an integer
+        format or a table all that exceed it. Of an integer register: clamped to a bound.
     underflowed : int
-        Additions whose exact result is not zero and whose rounded one is.
+        Rounded sums that are zero where the exact one is not. Exact is, of an aligned
+        group, the sum of what the cut leaves.
     """
 
     outputs: int
@@ -90,7 +116,7 @@ def count_additions(
     b : array_like, shape (k, n) or (batch, k, n)
         Right operand.
     accumulator : Accumulator
-        Sequential or integer, with or without chunks.
+        Any; `AdditionCounts` says what its additions are.
     sample : int
         Outputs to look at, drawn without replacement; all if there are no more.
     seed : int
@@ -98,10 +124,16 @@ def count_additions(
     key : StreamKey, optional
         Needed by stochastic rounding; the one of the product.
 
+    Returns
+    -------
+    AdditionCounts
+
     Raises
     ------
-    ConfigError
-        If the accumulator does not add one product after the other.
+    ShapeError
+        If the operands are no two matrices, or stacks of them, that can be multiplied.
+    ConfigError, DataError
+        As by `accelsim.numerics.accumulate`.
 
     Examples
     --------
@@ -110,9 +142,15 @@ def count_additions(
     >>> ones = np.ones((1, 1100))
     >>> count_additions(ones, ones.T, Accumulator(format="fp16_e6m9")).swamped
     76
+
+    Pairs of ones are lost from 2048 on, 26 of them:
+
+    >>> ones = np.ones((1, 2100))
+    >>> from accelsim.precision import PairRule
+    >>> pairs = Accumulator(format="fp16_e6m9", pair=PairRule.FUSED, pair_size=2)
+    >>> count_additions(ones, ones.T, pairs).swamped
+    26
     """
-    if not is_countable(accumulator):
-        raise ConfigError("Additions are counted for accumulators that add one product at a time.")
     left, right = np.asarray(a), np.asarray(b)
     if left.ndim not in (2, 3) or left.ndim != right.ndim or left.shape[-1] != right.shape[-2]:
         raise ShapeError(f"{left.shape} @ {right.shape} is no product of two matrices.")
@@ -128,14 +166,8 @@ def count_additions(
     x, y = (np.asarray(factor, np.float64) for factor in factors)
     with np.errstate(invalid="ignore"):
         products = x * y
-    if accumulator.product is not None:
-        rounded = accumulator.product.quantize(products, rounding=Rounding.NEAREST_EVEN)
-        products = np.asarray(rounded, np.float64)
-    tally = _Tally(Outputs(rows[:, None], columns[:, None]), key)
-    if accumulator.method is AccumulationMethod.INTEGER:
-        _walk_integers(as_integers(products), accumulator, tally)
-    else:
-        _walk(products, accumulator, tally)
+    tally = Tally()
+    accumulate(products, accumulator, key=key, outputs=Outputs(rows, columns), watch=tally)
     return AdditionCounts(
         outputs=outputs,
         sampled_outputs=rows.size,
@@ -144,100 +176,9 @@ def count_additions(
     )
 
 
-def is_countable(accumulator: Accumulator) -> bool:
-    """Return whether an accumulator adds one product after the other, each rounded or bounded."""
-    fused = accumulator.pair is PairRule.FUSED and accumulator.pair_size > 1
-    in_turn = (AccumulationMethod.SEQUENTIAL, AccumulationMethod.INTEGER)
-    return accumulator.method in in_turn and not fused
-
-
 def _draw(outputs: int, sample: int, seed: int) -> NDArray[np.int64]:
     """Return the sampled outputs, in ascending order."""
     if sample >= outputs:
         return np.arange(outputs)
     generator = np.random.default_rng(seed)
     return np.sort(generator.choice(outputs, sample, replace=False, shuffle=False))
-
-
-def _walk(products: Float64Array, accumulator: Accumulator, tally: _Tally) -> None:
-    """Repeat every addition of the definition.
-
-    Chunks start from zero, so that their additions can be made side by side; the
-    random bits of a stochastic one depend on the position, so that it is made alone.
-    """
-    outputs, k = products.shape
-    length = min(accumulator.chunk_length(k), max(k, 1))
-    together = accumulator.rounding is not Rounding.STOCHASTIC
-    full = k // length if together else 0
-    whole, rest = products[:, : full * length], products[:, full * length :]
-    blocks = [whole.reshape(outputs, full, length)] if full else []
-    starts = range(0, rest.shape[1], length)
-    blocks += [rest[:, None, start : start + length] for start in starts]
-    inner, outer = inner_rule(accumulator), outer_rule(accumulator)
-    chunk, total = 0, np.zeros((outputs, 1))
-    for block in blocks:
-        sums = np.zeros(block.shape[:2])
-        for i in range(block.shape[2]):
-            sums = tally.add(inner, sums, block[:, :, i], chunk * length + i)
-        for position in range(block.shape[1]):
-            total = tally.add(outer, total, sums[:, position : position + 1], chunk)
-            chunk += 1
-
-
-def _walk_integers(terms: NDArray[np.int64], accumulator: Accumulator, tally: _Tally) -> None:
-    """Repeat every addition of an integer register."""
-    outputs, k = terms.shape
-    total = np.zeros(outputs, np.int64)
-    for start in range(0, k, accumulator.chunk_length(k)):
-        chunk = np.zeros(outputs, np.int64)
-        for i in range(start, min(start + accumulator.chunk_length(k), k)):
-            chunk = tally.add_integers(chunk, terms[:, i], accumulator)
-        total = tally.add_integers(total, chunk, accumulator)
-
-
-class _Tally:
-    """Adds, and counts what additions lose."""
-
-    def __init__(self, names: Outputs, key: StreamKey | None) -> None:
-        self._names = names
-        self._key = key
-        self.counts = dict.fromkeys(
-            ("additions", "swamped", "overflowed", "saturated", "underflowed"), 0
-        )
-
-    def add(
-        self, rule: AdditionRule, total: Float64Array, addend: Float64Array, position: int
-    ) -> Float64Array:
-        """Add once, and count."""
-        exact = odd_sum(total, addend)
-        result = rule.round(exact, position, self._key, self._names)
-        finite = np.isfinite(exact)
-        self._count("additions", np.ones_like(finite))
-        self._count("swamped", (addend != 0) & (result == total) & finite)
-        self._count("overflowed", finite & ~np.isfinite(result))
-        self._count("underflowed", (exact != 0) & (result == 0))
-        if isinstance(rule.format, FloatFormat):
-            largest = rule.format.max_finite
-            # Half a step beyond the largest number is the least that is clamped.
-            beyond = np.abs(exact) >= largest + rule.format.ulp(largest) / 2
-            self._count("saturated", beyond & (np.abs(result) == largest) & finite)
-        return result
-
-    def add_integers(
-        self, total: NDArray[np.int64], addend: NDArray[np.int64], accumulator: Accumulator
-    ) -> NDArray[np.int64]:
-        """Add integers once, and count."""
-        result = add_integers(total, addend, accumulator)
-        wraps = accumulator.integer_overflow is IntegerOverflow.WRAP
-        if wraps and accumulator.integer_bits == INT64_BITS:
-            lost = (result < total) != (addend < 0)
-        else:
-            # Equal modulo 2**64 where nothing was lost, and only there.
-            lost = result - addend != total
-        self._count("additions", np.ones_like(lost))
-        self._count("swamped", (addend != 0) & (result == total))
-        self._count("overflowed" if wraps else "saturated", lost)
-        return result
-
-    def _count(self, what: str, where: NDArray[Any]) -> None:
-        self.counts[what] += int(where.sum())
