@@ -16,10 +16,10 @@ module fp8_dual_mac #(
     wire signed [X-1:0] p_exp;
     wire [7:0] p_sig;
 
-    fp8_dual_product #(.X(X)) multiply (
+    fp8_dual_product #(.OFFSET(BIAS), .X(X)) multiply (
         .a_kind(a_kind), .b_kind(b_kind), .a(a), .b(b), .sign(p_sign), .exp(p_exp), .sig(p_sig),
         .is_zero(p_zero), .is_inf(p_inf), .is_nan(p_nan));
-    fp_add #(.E(E), .M(M), .BIAS(BIAS), .SPECIALS(SPECIALS), .SATURATE(SATURATE),
+    fp_add #(.E(E), .M(M), .SPECIALS(SPECIALS), .SATURATE(SATURATE),
              .FLUSH(FLUSH), .P(8), .X(X)) add (
         .acc(acc), .p_sign(p_sign), .p_exp(p_exp), .p_sig(p_sig),
         .p_zero(p_zero), .p_inf(p_inf), .p_nan(p_nan), .sum(sum));

@@ -1,8 +1,8 @@
 // Exact product of two 8-bit floats, each of either kind: 0 e5m2, 1 e4m3fn.
 //
-// value = (-1)^sign * sig * 2^(exp - 7), the leading one at the top of sig.
+// value = (-1)^sign * sig * 2^(exp - OFFSET - 7), the leading one at the top of sig.
 // exp and sig mean nothing where one of the flags is set.
-module fp8_dual_product #(parameter X = 10) (
+module fp8_dual_product #(parameter OFFSET = 0, parameter X = 10) (
     input  wire                a_kind, b_kind,
     input  wire [7:0]          a,
     input  wire [7:0]          b,
@@ -15,9 +15,9 @@ module fp8_dual_product #(parameter X = 10) (
     wire signed [X-1:0] a_exp, b_exp;
     wire [3:0] a_sig, b_sig;
 
-    fp8_unpack_dual #(.X(X)) unpack_a (.code(a), .kind(a_kind), .sign(a_sign),
+    fp8_unpack_dual #(.OFFSET(OFFSET - 15), .X(X)) unpack_a (.code(a), .kind(a_kind), .sign(a_sign),
         .exp(a_exp), .sig(a_sig), .is_zero(a_zero), .is_inf(a_inf), .is_nan(a_nan));
-    fp8_unpack_dual #(.X(X)) unpack_b (.code(b), .kind(b_kind), .sign(b_sign),
+    fp8_unpack_dual #(.OFFSET(15), .X(X)) unpack_b (.code(b), .kind(b_kind), .sign(b_sign),
         .exp(b_exp), .sig(b_sig), .is_zero(b_zero), .is_inf(b_inf), .is_nan(b_nan));
     fp_mul #(.MA(3), .MB(3), .X(X)) multiply (
         .a_sign(a_sign), .a_exp(a_exp), .a_sig(a_sig),

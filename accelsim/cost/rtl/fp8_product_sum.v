@@ -3,7 +3,7 @@
 // Products of finite e5m2 and e4m3fn numbers are multiples of 2^-32 below 2^32, so their
 // sum is an integer of 65 bits in units of 2^-32; eight more places below keep the
 // significands whole while they move.
-module fp8_product_sum #(parameter X = 10) (
+module fp8_product_sum #(parameter OFFSET = 0, parameter X = 10) (
     input  wire                p_sign,
     input  wire signed [X-1:0] p_exp,
     input  wire [7:0]          p_sig,
@@ -17,8 +17,8 @@ module fp8_product_sum #(parameter X = 10) (
     output wire [71:0]         sig,
     output wire                is_zero, is_inf, is_nan
 );
-    // In units of 2^-39, value = sig * 2^(exp - 7 + 39); exponents lie in -32 .. 31.
-    localparam signed [X-1:0] LOWEST = -32;
+    // In units of 2^-39, value = sig * 2^(exp - OFFSET - 7 + 39); exp lies in -32 .. 31 + OFFSET.
+    localparam signed [X-1:0] LOWEST = OFFSET - 32;
     wire [X-1:0] p_shift = p_exp - LOWEST;
     wire [X-1:0] q_shift = q_exp - LOWEST;
     wire [71:0] p_fixed = p_zero ? 72'b0 : {64'b0, p_sig} << p_shift[5:0];
@@ -30,7 +30,7 @@ module fp8_product_sum #(parameter X = 10) (
 
     wire [6:0] zeros;
     leading_zeros #(.W(72), .K(7)) count (.word(total), .count(zeros));
-    localparam signed [X-1:0] TOP = 71 - 39;
+    localparam signed [X-1:0] TOP = OFFSET + 71 - 39;
     assign sig = total << zeros;
     assign exp = TOP - $signed({{(X-7){1'b0}}, zeros});
 

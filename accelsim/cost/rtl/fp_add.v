@@ -1,9 +1,10 @@
 // Sum of an accumulator code and an exact addend, rounded once to the nearest code.
 //
 // The addend is (-1)^sign * sig * 2^(exp - (P - 1)), normalised: bit P - 1 of sig is set,
-// unless exp is that of the smallest normal number. Both operands are brought to one frame
-// of F bits, three of them below the wider significand; what the lesser one loses on its
-// way right is kept as a sticky bit. The frame's exponent is never below that of the
+// unless exp is that of the smallest normal number. exp has the sum's bias added to it, so
+// that the adder need not know the bias. Both operands are brought to one frame of F bits,
+// three of them below the wider significand; what the lesser one loses on its way right is
+// kept as a sticky bit. The frame's exponent is never below that of the
 // smallest normal number, and normalisation stops there, so that a subnormal sum is on
 // its grid without a shift of its own. Where two or more places separate the exponents,
 // a normal sum loses at most one leading place, so guard, round and sticky suffice;
@@ -11,7 +12,7 @@
 //
 // FLUSH: acc has no subnormals, and no bound stops the normalisation; fp_pack flushes.
 module fp_add #(
-    parameter E = 6, parameter M = 9, parameter BIAS = 31,
+    parameter E = 6, parameter M = 9,
     parameter SPECIALS = 1, parameter SATURATE = 0, parameter FLUSH = 0,
     parameter P = 6,
     parameter X = 10
@@ -26,13 +27,12 @@ module fp_add #(
     localparam W = (P > M + 1) ? P : M + 1;
     localparam F = W + 3;
     localparam K = (F < 16) ? 4 : (F < 32) ? 5 : (F < 64) ? 6 : 7;
-    localparam signed [X-1:0] EMIN = 1 - BIAS;
     localparam [X-1:0]        LIMIT = F;
 
     wire                c_sign, c_zero, c_inf, c_nan;
     wire signed [X-1:0] c_exp;
     wire [M:0]          c_sig;
-    fp_unpack #(.E(E), .M(M), .BIAS(BIAS), .SPECIALS(SPECIALS), .NORMALIZE(0),
+    fp_unpack #(.E(E), .M(M), .BIAS(0), .SPECIALS(SPECIALS), .NORMALIZE(0),
                 .FLUSH(FLUSH), .X(X)) unpack (
         .code(acc), .sign(c_sign), .exp(c_exp), .sig(c_sig),
         .is_zero(c_zero), .is_inf(c_inf), .is_nan(c_nan));
@@ -60,7 +60,7 @@ module fp_add #(
     wire                sign     = (c_big ? c_sign : p_sign) ^ negative;
 
     // Leading one of the sum to the top of F + 1 bits, or as far as a subnormal may go.
-    wire [X-1:0]        room = frame_exp + 1'b1 - EMIN;
+    wire [X-1:0]        room = frame_exp;
     wire [F:0]          stop = (FLUSH != 0) ? {(F+1){1'b0}}
                              : {1'b1, {F{1'b0}}} >> ((room > LIMIT) ? LIMIT : room);
     wire [K-1:0]        zeros;
@@ -74,7 +74,7 @@ module fp_add #(
     // An exact zero is +0, save for the sum of two negative zeros.
     wire                zero_sign = c_sign & p_sign & c_zero & p_zero;
 
-    fp_pack #(.E(E), .M(M), .BIAS(BIAS), .SPECIALS(SPECIALS), .SATURATE(SATURATE),
+    fp_pack #(.E(E), .M(M), .SPECIALS(SPECIALS), .SATURATE(SATURATE),
               .FLUSH(FLUSH), .W(F + 1), .X(X)) pack (
         .sign(inf ? (c_inf ? c_sign : p_sign) : none ? zero_sign : sign),
         .exp(exp), .sig(norm), .sticky(lost),

@@ -21,23 +21,29 @@ module fp_mac #(
 
     fp_product #(.EA(EA), .MA(MA), .BIAS_A(BIAS_A), .SPECIALS_A(SPECIALS_A), .FLUSH_A(FLUSH_A),
                  .EB(EB), .MB(MB), .BIAS_B(BIAS_B), .SPECIALS_B(SPECIALS_B),
-                 .FLUSH_B(FLUSH_B), .X(X)) multiply (
+                 .FLUSH_B(FLUSH_B), .OFFSET(BIAS), .X(X)) multiply (
         .a(a), .b(b), .sign(p_sign), .exp(p_exp), .sig(p_sig),
         .is_zero(p_zero), .is_inf(p_inf), .is_nan(p_nan));
     generate
         if (ROUND_PRODUCT != 0) begin : rounded
-            // fp_round wants three bits below its last place: wide enough for any product.
-            localparam W = (MA + MB + 2 > M + 3) ? MA + MB + 2 : M + 3;
-            wire [W+MA+MB+1:0] padded = {p_sig, {W{1'b0}}};
-            wire [E+M:0] product;
-            fp_round #(.E(E), .M(M), .BIAS(BIAS), .SPECIALS(SPECIALS), .SATURATE(SATURATE),
-                       .FLUSH(FLUSH), .W(W), .X(X)) round (
-                .sign(p_sign), .exp(p_exp), .sig(padded[W+MA+MB+1 -: W]),
-                .is_zero(p_zero), .is_inf(p_inf), .is_nan(p_nan), .code(product));
-            fp_sum #(.E(E), .M(M), .BIAS(BIAS), .SPECIALS(SPECIALS), .SATURATE(SATURATE),
-                     .FLUSH(FLUSH), .X(X)) add (.a(acc), .b(product), .sum(sum));
+            localparam P = MA + MB + 2;
+            localparam W = (P > M + 2) ? P : M + 2;
+            wire [W+P-1:0] padded = {p_sig, {W{1'b0}}};
+            wire r_sign, r_zero, r_inf, r_nan;
+            wire signed [X-1:0] r_exp;
+            wire [M:0] r_sig;
+            fp_round_unpacked #(.E(E), .M(M), .SPECIALS(SPECIALS),
+                                .SATURATE(SATURATE), .FLUSH(FLUSH), .W(W), .X(X)) round (
+                .sign(p_sign), .exp(p_exp), .sig(padded[W+P-1 -: W]),
+                .is_zero(p_zero), .is_inf(p_inf), .is_nan(p_nan),
+                .r_sign(r_sign), .r_exp(r_exp), .r_sig(r_sig),
+                .r_zero(r_zero), .r_inf(r_inf), .r_nan(r_nan));
+            fp_add #(.E(E), .M(M), .SPECIALS(SPECIALS), .SATURATE(SATURATE),
+                     .FLUSH(FLUSH), .P(M + 1), .X(X)) add (
+                .acc(acc), .p_sign(r_sign), .p_exp(r_exp), .p_sig(r_sig),
+                .p_zero(r_zero), .p_inf(r_inf), .p_nan(r_nan), .sum(sum));
         end else begin : exact
-            fp_add #(.E(E), .M(M), .BIAS(BIAS), .SPECIALS(SPECIALS), .SATURATE(SATURATE),
+            fp_add #(.E(E), .M(M), .SPECIALS(SPECIALS), .SATURATE(SATURATE),
                      .FLUSH(FLUSH), .P(MA + MB + 2), .X(X)) add (
                 .acc(acc), .p_sign(p_sign), .p_exp(p_exp), .p_sig(p_sig),
                 .p_zero(p_zero), .p_inf(p_inf), .p_nan(p_nan), .sum(sum));

@@ -1,14 +1,15 @@
 // Round a number to the nearest code of a format, ties to even, and encode it.
 //
 // The number is (-1)^sign * (sig + sticky) * 2^(exp - (W - 1)), where sticky stands for a
-// positive amount below the last bit; exp >= 1 - BIAS, and bit W - 1 of sig is set unless
-// exp = 1 - BIAS, so that a subnormal lies on its grid already. W >= M + 3.
+// positive amount below the last bit, and exp has the format's bias added to it. exp >= 1,
+// and bit W - 1 of sig is set unless exp = 1, so that a subnormal lies on its grid already.
+// W >= M + 3.
 // FLUSH: exp is unbounded below and bit W - 1 of sig always set; what is below the smallest
 // normal number when it has been rounded becomes a zero of its sign.
 // SATURATE: beyond the largest finite number, infinity included, give it, instead of
 // infinity (SPECIALS 1) or NaN (SPECIALS 2). NaN is always the one positive, quiet code.
 module fp_pack #(
-    parameter E = 6, parameter M = 9, parameter BIAS = 31,
+    parameter E = 6, parameter M = 9,
     parameter SPECIALS = 1, parameter SATURATE = 0, parameter FLUSH = 0,
     parameter W = 14,
     parameter X = 10
@@ -20,7 +21,6 @@ module fp_pack #(
     input  wire                is_zero, is_inf, is_nan,
     output reg  [E+M:0]        code
 );
-    localparam signed [X-1:0] BIAS_X = BIAS;
     localparam [E+M-1:0] ALL_ONES = {(E+M){1'b1}};
     localparam [E+M-1:0] INF = {{E{1'b1}}, {M{1'b0}}};
     localparam [E+M-1:0] NAN = (SPECIALS == 1) ? (INF | ({{(E+M-1){1'b0}}, 1'b1} << (M-1)))
@@ -36,7 +36,7 @@ module fp_pack #(
     // Exponent field and fraction as one integer: the leading one of a normal number adds
     // one to the field, and a carry out of the fraction moves it on, which is right, also
     // from the largest subnormal to the smallest normal.
-    wire [X-1:0]   field = exp + BIAS_X - 1'b1;
+    wire [X-1:0]   field = exp - 1'b1;
     wire [X+M-1:0] base  = {field, {M{1'b0}}} + {{(X-1){1'b0}}, kept};
     wire [X+M-1:0] sum   = base + {{(X+M-1){1'b0}}, up};
     wire           over  = sum > {{X{1'b0}}, MAX};

@@ -1,11 +1,13 @@
 // Exact product of two codes, unpacked: the multiplier of a multiply-accumulate.
 //
-// value = (-1)^sign * sig * 2^(exp - (MA + MB + 1)), the leading one at the top of sig.
+// value = (-1)^sign * sig * 2^(exp - OFFSET - (MA + MB + 1)), the leading one at the top of
+// sig: with the bias of a sum as OFFSET, exp counts as its exponent field does.
 // exp and sig mean nothing where one of the flags is set.
 module fp_product #(
     parameter EA = 5, parameter MA = 2, parameter BIAS_A = 15, parameter SPECIALS_A = 1,
     parameter EB = 5, parameter MB = 2, parameter BIAS_B = 15, parameter SPECIALS_B = 1,
     parameter FLUSH_A = 0, parameter FLUSH_B = 0,
+    parameter OFFSET = 0,
     parameter X = 10
 ) (
     input  wire [EA+MA:0]      a,
@@ -20,11 +22,11 @@ module fp_product #(
     wire [MA:0] a_sig;
     wire [MB:0] b_sig;
 
-    fp_unpack #(.E(EA), .M(MA), .BIAS(BIAS_A), .SPECIALS(SPECIALS_A),
+    fp_unpack #(.E(EA), .M(MA), .BIAS(BIAS_A + BIAS_B - OFFSET), .SPECIALS(SPECIALS_A),
                 .FLUSH(FLUSH_A), .X(X)) unpack_a (
         .code(a), .sign(a_sign), .exp(a_exp), .sig(a_sig),
         .is_zero(a_zero), .is_inf(a_inf), .is_nan(a_nan));
-    fp_unpack #(.E(EB), .M(MB), .BIAS(BIAS_B), .SPECIALS(SPECIALS_B),
+    fp_unpack #(.E(EB), .M(MB), .BIAS(0), .SPECIALS(SPECIALS_B),
                 .FLUSH(FLUSH_B), .X(X)) unpack_b (
         .code(b), .sign(b_sign), .exp(b_exp), .sig(b_sig),
         .is_zero(b_zero), .is_inf(b_inf), .is_nan(b_nan));

@@ -21,10 +21,10 @@ module fp_product_rounded #(
 
     fp_product #(.EA(EA), .MA(MA), .BIAS_A(BIAS_A), .SPECIALS_A(SPECIALS_A), .FLUSH_A(FLUSH_A),
                  .EB(EB), .MB(MB), .BIAS_B(BIAS_B), .SPECIALS_B(SPECIALS_B),
-                 .FLUSH_B(FLUSH_B), .X(X)) multiply (
+                 .FLUSH_B(FLUSH_B), .OFFSET(BIAS), .X(X)) multiply (
         .a(a), .b(b), .sign(sign), .exp(exp), .sig(sig),
         .is_zero(is_zero), .is_inf(is_inf), .is_nan(is_nan));
-    fp_round #(.E(E), .M(M), .BIAS(BIAS), .SPECIALS(SPECIALS), .SATURATE(SATURATE),
+    fp_round #(.E(E), .M(M), .SPECIALS(SPECIALS), .SATURATE(SATURATE),
                .FLUSH(FLUSH), .W(W), .X(X)) round (
         .sign(sign), .exp(exp), .sig(padded[W+P-1 -: W]),
         .is_zero(is_zero), .is_inf(is_inf), .is_nan(is_nan), .code(code));

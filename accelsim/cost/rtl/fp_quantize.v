@@ -15,7 +15,7 @@ module fp_quantize #(
     wire [MA:0] sig;
     wire [W-1:0] wide;
 
-    fp_unpack #(.E(EA), .M(MA), .BIAS(BIAS_A), .SPECIALS(SPECIALS_A),
+    fp_unpack #(.E(EA), .M(MA), .BIAS(BIAS_A - BIAS), .SPECIALS(SPECIALS_A),
                 .FLUSH(FLUSH_A), .X(X)) unpack (
         .code(a), .sign(sign), .exp(exp), .sig(sig),
         .is_zero(is_zero), .is_inf(is_inf), .is_nan(is_nan));
@@ -23,7 +23,7 @@ module fp_quantize #(
         if (W > MA + 1) assign wide = {sig, {(W-MA-1){1'b0}}};
         else            assign wide = sig;
     endgenerate
-    fp_round #(.E(E), .M(M), .BIAS(BIAS), .SPECIALS(SPECIALS), .SATURATE(SATURATE),
+    fp_round #(.E(E), .M(M), .SPECIALS(SPECIALS), .SATURATE(SATURATE),
                .FLUSH(FLUSH), .W(W), .X(X)) round (
         .sign(sign), .exp(exp), .sig(wide),
         .is_zero(is_zero), .is_inf(is_inf), .is_nan(is_nan), .code(code));

@@ -22,14 +22,14 @@ module pe_two_rate #(parameter FUSED = 0, parameter X = 10) (
             wire [71:0] q_sig;
             two_rate_products #(.X(X)) products (
                 .mode(mode), .a_kind(a_kind), .b_kind(b_kind), .a(a), .b(b), .p0(p0), .p1(p1));
-            fp8_product_sum #(.X(X)) pair (
+            fp8_product_sum #(.OFFSET(31), .X(X)) pair (
                 .p_sign(p0[X+23]), .p_exp(p0[X+19:20]), .p_sig(p0[19:12]),
                 .p_zero(p0[X+22]), .p_inf(p0[X+21]), .p_nan(p0[X+20]),
                 .q_sign(p1[X+11]), .q_exp(p1[X+7:8]), .q_sig(p1[7:0]),
                 .q_zero(p1[X+10]), .q_inf(p1[X+9]), .q_nan(p1[X+8]),
                 .sign(q_sign), .exp(q_exp), .sig(q_sig),
                 .is_zero(q_zero), .is_inf(q_inf), .is_nan(q_nan));
-            fp_add #(.E(6), .M(9), .BIAS(31), .P(72), .X(X)) add (
+            fp_add #(.E(6), .M(9), .P(72), .X(X)) add (
                 .acc(acc),
                 .p_sign(mode ? q_sign : p0[X+23]), .p_exp(mode ? q_exp : p0[X+19:20]),
                 .p_sig(mode ? q_sig : {p0[19:0], 52'b0}),

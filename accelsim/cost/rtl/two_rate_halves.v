@@ -18,13 +18,13 @@ module two_rate_halves #(parameter X = 10) (
     wire [15:0]   first, start, second;
     two_rate_products #(.X(X)) products (
         .mode(mode), .a_kind(a_kind), .b_kind(b_kind), .a(a), .b(b), .p0(p0), .p1(p1));
-    fp_add #(.E(6), .M(9), .BIAS(31), .P(20), .X(X)) add_0 (
+    fp_add #(.E(6), .M(9), .P(20), .X(X)) add_0 (
         .acc(acc), .p_sign(p0[X+23]), .p_exp(p0[X+19:20]), .p_sig(p0[19:0]),
         .p_zero(p0[X+22]), .p_inf(p0[X+21]), .p_nan(p0[X+20]), .sum(first));
     assign next_held = {mode ? first : 16'b0, p1};
 
     assign {start, q} = held;
-    fp_add #(.E(6), .M(9), .BIAS(31), .P(8), .X(X)) add_1 (
+    fp_add #(.E(6), .M(9), .P(8), .X(X)) add_1 (
         .acc(start), .p_sign(q[X+11]), .p_exp(q[X+7:8]), .p_sig(q[7:0]),
         .p_zero(q[X+10]), .p_inf(q[X+9]), .p_nan(q[X+8]), .sum(second));
     assign sum = mode ? second : first;

@@ -3,8 +3,8 @@
 // mode 0: lane 0 multiplies the (1,6,9) codes a and b; lane 1 is silent.
 // mode 1: a = {a1, a0} and b = {b1, b0} hold two 8-bit floats each, of the kinds given
 //         (0 e5m2, 1 e4m3fn).
-// A product is a word {sign, zero, inf, nan, exp, sig}, exact. Both kinds of lane 0 share
-// its multiplier; lane 1 has a four-bit one of its own.
+// A product is a word {sign, zero, inf, nan, exp, sig}, exact, the sum's bias of 31 in exp.
+// Both kinds of lane 0 share its multiplier; lane 1 has a four-bit one of its own.
 module two_rate_products #(parameter X = 10) (
     input  wire          mode, a_kind, b_kind,
     input  wire [15:0]   a,
@@ -20,11 +20,11 @@ module two_rate_products #(parameter X = 10) (
     wire [3:0] am0, bm0;
     fp_unpack #(.E(6), .M(9), .BIAS(31), .SPECIALS(1), .X(X)) a_16 (.code(a), .sign(as16),
         .exp(ax16), .sig(am16), .is_zero(az16), .is_inf(ai16), .is_nan(an16));
-    fp_unpack #(.E(6), .M(9), .BIAS(31), .SPECIALS(1), .X(X)) b_16 (.code(b), .sign(bs16),
+    fp_unpack #(.E(6), .M(9), .BIAS(0), .SPECIALS(1), .X(X)) b_16 (.code(b), .sign(bs16),
         .exp(bx16), .sig(bm16), .is_zero(bz16), .is_inf(bi16), .is_nan(bn16));
-    fp8_unpack_dual #(.X(X)) a_0 (.code(a[7:0]), .kind(a_kind), .sign(as0), .exp(ax0),
+    fp8_unpack_dual #(.OFFSET(16), .X(X)) a_0 (.code(a[7:0]), .kind(a_kind), .sign(as0), .exp(ax0),
         .sig(am0), .is_zero(az0), .is_inf(ai0), .is_nan(an0));
-    fp8_unpack_dual #(.X(X)) b_0 (.code(b[7:0]), .kind(b_kind), .sign(bs0), .exp(bx0),
+    fp8_unpack_dual #(.OFFSET(15), .X(X)) b_0 (.code(b[7:0]), .kind(b_kind), .sign(bs0), .exp(bx0),
         .sig(bm0), .is_zero(bz0), .is_inf(bi0), .is_nan(bn0));
 
     wire p0_sign, p0_zero, p0_inf, p0_nan;
@@ -42,18 +42,12 @@ module two_rate_products #(parameter X = 10) (
     assign p0 = {p0_sign, p0_zero, p0_inf, p0_nan, p0_exp, p0_sig};
 
     // Lane 1, 8-bit operands only.
-    wire as1, az1, ai1, an1, bs1, bz1, bi1, bn1;
-    wire signed [X-1:0] ax1, bx1, p1_exp;
-    wire [3:0] am1, bm1;
-    wire [7:0] p1_sig;
     wire p1_sign, p1_zero, p1_inf, p1_nan;
-    fp8_unpack_dual #(.X(X)) a_1 (.code(mode ? a[15:8] : 8'b0), .kind(a_kind), .sign(as1),
-        .exp(ax1), .sig(am1), .is_zero(az1), .is_inf(ai1), .is_nan(an1));
-    fp8_unpack_dual #(.X(X)) b_1 (.code(mode ? b[15:8] : 8'b0), .kind(b_kind), .sign(bs1),
-        .exp(bx1), .sig(bm1), .is_zero(bz1), .is_inf(bi1), .is_nan(bn1));
-    fp_mul #(.MA(3), .MB(3), .X(X)) multiply_1 (
-        .a_sign(as1), .a_exp(ax1), .a_sig(am1), .a_zero(az1), .a_inf(ai1), .a_nan(an1),
-        .b_sign(bs1), .b_exp(bx1), .b_sig(bm1), .b_zero(bz1), .b_inf(bi1), .b_nan(bn1),
+    wire signed [X-1:0] p1_exp;
+    wire [7:0] p1_sig;
+    fp8_dual_product #(.OFFSET(31), .X(X)) multiply_1 (
+        .a_kind(a_kind), .b_kind(b_kind),
+        .a(mode ? a[15:8] : 8'b0), .b(mode ? b[15:8] : 8'b0),
         .sign(p1_sign), .exp(p1_exp), .sig(p1_sig),
         .is_zero(p1_zero), .is_inf(p1_inf), .is_nan(p1_nan));
     assign p1 = {p1_sign, p1_zero, p1_inf, p1_nan, p1_exp, p1_sig};
