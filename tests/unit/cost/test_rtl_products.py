@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from accelsim.cost.rtl import dual_product_unit, dual_unit, int_unit, product_unit
+from accelsim.cost.rtl import dual_product_unit, dual_unit, int_unit, mac_unit, product_unit
 from accelsim.cost.rtl.netlist import Netlist, evaluate
 from accelsim.errors import UnsupportedError
+from accelsim.formats import Overflow
 from tests.unit.cost.rtl_oracle import (
     EVERY_PAIR,
     check,
@@ -143,3 +144,34 @@ def test_every_product_of_integers_and_a_sum_that_wraps() -> None:
 def test_a_sum_of_integers_is_wider_than_a_product() -> None:
     with pytest.raises(UnsupportedError, match="wider than a product"):
         int_unit(8, 16)
+
+
+@needs_yosys
+@pytest.mark.parametrize(
+    ("operand", "total", "saturate"),
+    [
+        ("fp8_e5m2", "fp8_e4m3fn", False),
+        ("fp8_e5m2", "fp8_e4m3fn", True),
+        ("fp8_e5m2", "float_e4m3", True),
+        ("fp8_e5m2", "float_e4m3_flushed", False),
+        ("float_e4m3_finite", "float_e3m4_finite", False),
+        ("fp8_e4m3fn", "fp16_e6m9", False),
+    ],
+)
+def test_every_product_that_is_rounded_before_it_is_added(operand, total, saturate) -> None:
+    """To formats with infinity, with NaN alone and with neither; the last one holds it exactly.
+
+    Sums of two numbers of at most 10 bits, whose exponents differ by less than 43: exact
+    in float64.
+    """
+    narrow, wide = float_formats(operand, total)
+    rule = Overflow.SATURATE if saturate else None
+    rng = np.random.default_rng(4)
+    with np.errstate(invalid="ignore"):
+        terms = wide.quantize(values(X, narrow) * values(Y, narrow), overflow=rule)
+        near_zero = near(-terms, wide, rng)
+        acc = np.where(rng.random(X.size) < 0.5, near_zero, rng.choice(edge_codes(wide), X.size))
+        expected = wide.quantize(values(acc, wide) + terms, overflow=rule)
+    unit = mac_unit("fp_mac", operand, operand, total, rounded=True, saturate=saturate)
+    got = evaluate(gates(unit), {"a": X, "b": Y, "acc": acc})["sum"]
+    check(got, codes(expected, wide), X, Y, acc)
