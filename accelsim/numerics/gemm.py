@@ -26,6 +26,7 @@ from accelsim.numerics.compiled_product import by_kernel
 from accelsim.numerics.conditions import FLOAT64_SAFE_EXPONENT
 from accelsim.numerics.exact_product import multiply_exactly
 from accelsim.numerics.operands import OperandFacts, ProductFacts, largest_magnitude
+from accelsim.numerics.over_chunks import multiply_over_chunks, pays_over_chunks
 from accelsim.numerics.panels import skipping_pays
 from accelsim.numerics.path_choice import PathChoice, PathName, Product
 from accelsim.numerics.paths import choose_path
@@ -161,15 +162,17 @@ def _dispatch(
             a, b, choice.inner, choice.outer, accumulator.chunk_length(a.shape[-1])
         )
     else:
-        _trust(choice, accumulator)
-        skips = (
-            choice.may_skip_zeros
-            and facts.finite
-            and skipping_pays(facts.zero_share, a.shape[1], *b.shape[1:])
-        )
-        out = by_kernel(a, b, accumulator, choice, threads, key, skip_zeros=skips)
-        if skips:
-            choice = choice.because("zero operands are skipped")
+        shape = (a.shape[1], *b.shape[1:])
+        skips = choice.may_skip_zeros and facts.finite and skipping_pays(facts.zero_share, *shape)
+        work = 1.0 - facts.zero_share if skips else 1.0
+        if pays_over_chunks(choice, shape, accumulator.chunk_length(shape[1]), work=work):
+            _trust(choice, accumulator, over_chunks=True)
+            out = multiply_over_chunks(a, b, accumulator, choice, threads)
+            choice = choice.because("chunks are summed side by side")
+        else:
+            _trust(choice, accumulator)
+            out = by_kernel(a, b, accumulator, choice, threads, key, skip_zeros=skips)
+            choice = choice.because("zero operands are skipped") if skips else choice
     repaired = _repair(out, a, b, accumulator, choice)
     if repaired:
         choice = choice.because(f"{repaired} sums that overflow came from the definition")
@@ -291,9 +294,12 @@ def _by_definition(a: _Array, b: _Array, accumulator: Accumulator, key: StreamKe
 
 
 @lru_cache(maxsize=256)
-def _trust(choice: PathChoice, accumulator: Accumulator) -> None:
+def _trust(choice: PathChoice, accumulator: Accumulator, *, over_chunks: bool = False) -> None:
     """Check a kind of kernel once per process; integers are not rounded."""
     if choice.name is PathName.CLAMPED:
+        return
+    if over_chunks:
+        check_product(lambda a, b: multiply_over_chunks(a, b, accumulator, choice), accumulator)
         return
     check_product(
         lambda a, b: by_kernel(a, b, accumulator, choice, threads=1, key=KEY), accumulator
