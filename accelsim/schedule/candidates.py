@@ -8,6 +8,7 @@ from math import lcm
 from accelsim.arch import Chip
 from accelsim.formats import Rounding
 from accelsim.schedule.estimate import Candidate, Extents, Share
+from accelsim.schedule.kinds import one_mapping
 from accelsim.schedule.layout import ArrayLayout
 from accelsim.schedule.mapping import Dim, Level, Loop, Mapping
 from accelsim.schedule.schedule import Schedule
@@ -101,7 +102,7 @@ def largest_block_bytes(op: Gemm, chip: Chip, layout: ArrayLayout, choice: Choic
 
 
 def to_mapping(op: Gemm, chip: Chip, layout: ArrayLayout, choice: Choice) -> Mapping:
-    """Return the loop nest of a choice."""
+    """Return the loop nest of a choice; equal ones are one object."""
     share, candidate = choice[0].extents, choice[1]
     block = candidate.block
     tree = None if share.k == op.k or chip.split_k is None else chip.split_k.format
@@ -130,7 +131,7 @@ def to_mapping(op: Gemm, chip: Chip, layout: ArrayLayout, choice: Choice) -> Map
         Loop(Dim.K, Level.PE, 1, layout.k_per_pe),
         Loop(layout.stream_dim, Level.STREAM, per_vector, vectors),
     ]
-    return Mapping(
+    mapping = Mapping(
         dataflow=layout.dataflow,
         stationary=layout.stationary,
         loops=tuple(loops),
@@ -140,6 +141,7 @@ def to_mapping(op: Gemm, chip: Chip, layout: ArrayLayout, choice: Choice) -> Map
         k_nest=layout.k_nest,
         tree_format=tree,
     )
+    return one_mapping(mapping)
 
 
 def _loop(dim: Dim, level: Level, tile: int, extent: int) -> Loop:

@@ -61,7 +61,10 @@ class ArrayLayout:
 
     def per_unit(self, dim: Dim) -> int:
         """Return the positions of `dim` that one row, column or vector serves."""
-        return dict(self.units).get(dim, self.k_per_pe if dim is Dim.K else 1)
+        for unit, positions in self.units:
+            if unit is dim:
+                return positions
+        return self.k_per_pe if dim is Dim.K else 1
 
     @property
     def cycles_per_vector(self) -> int:

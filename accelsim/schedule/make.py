@@ -9,7 +9,7 @@ from accelsim.arch import Chip
 from accelsim.errors import UnsupportedError
 from accelsim.registry import dataflows
 from accelsim.schedule.dataflows import Dataflow, vector_fallback
-from accelsim.schedule.kinds import one_mapping, op_shape_key
+from accelsim.schedule.kinds import op_shape_key
 from accelsim.schedule.mapping import Mapping
 from accelsim.schedule.schedule import Schedule
 from accelsim.schedule.support import (
@@ -45,7 +45,7 @@ def make_schedule(op: Gemm, chip: Chip, *, mapping: Mapping | None = None) -> Sc
             dataflow = dataflows.get(chip.mac_array.dataflow)
         mapping = dataflow(op, chip)
     check_mapping(op, chip, mapping)
-    return Schedule(op=op, mapping=one_mapping(mapping), cores=chip.cores)
+    return Schedule(op=op, mapping=mapping, cores=chip.cores)
 
 
 def make_schedules(ops: Iterable[Op], chip: Chip) -> dict[str, Schedule]:

@@ -21,10 +21,12 @@ transfers. Values never enter.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import lru_cache
 
 from accelsim.arch.chip import Chip
+from accelsim.identity import Same, by_identity
 from accelsim.schedule.kinds import op_shape_key
 from accelsim.schedule.schedule import Block, Schedule
 from accelsim.schedule.working_set import largest_block_bytes, packed_bytes, tile_bytes
@@ -87,23 +89,22 @@ class OpGroup:
 
     head: Op
     fused: tuple[VectorOp, ...] = ()
+    #: Tensors that the group makes, stored or not.
+    makes: tuple[str, ...] = field(init=False, compare=False)
+    #: Tensors that the group takes from memory, each once.
+    reads: tuple[str, ...] = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """List what it makes and reads: every point of a sweep asks for it."""
+        makes = tuple(name for op in self.ops for name in _outputs(op))
+        names = (name for op in self.ops for name in _inputs(op) if name not in makes)
+        object.__setattr__(self, "makes", makes)
+        object.__setattr__(self, "reads", tuple(dict.fromkeys(names)))
 
     @property
     def ops(self) -> tuple[Op, ...]:
         """Head and fused ops, in order."""
         return (self.head, *self.fused)
-
-    @property
-    def makes(self) -> tuple[str, ...]:
-        """Tensors that the group makes, stored or not."""
-        return tuple(name for op in self.ops for name in _outputs(op))
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        """Tensors that the group takes from memory, each once."""
-        made = set(self.makes)
-        names = (name for op in self.ops for name in _inputs(op))
-        return tuple(dict.fromkeys(name for name in names if name not in made))
 
 
 def op_groups(ops: Sequence[Op]) -> tuple[OpGroup, ...]:
@@ -112,6 +113,11 @@ def op_groups(ops: Sequence[Op]) -> tuple[OpGroup, ...]:
     An op marked fused joins the group directly before it if that makes one of its
     inputs; otherwise it starts a group of its own.
     """
+    return _op_groups(tuple(ops))
+
+
+@by_identity(maxsize=32)
+def _op_groups(ops: tuple[Op, ...]) -> tuple[OpGroup, ...]:
     groups: list[OpGroup] = []
     made: set[str] = set()
     for op in ops:
@@ -133,9 +139,16 @@ def stored_outputs(
     Those that another group reads or that the trace gives out; the last one made
     where nobody reads any.
     """
-    wanted = {name for group in groups for name in group.reads} | set(outputs)
+    return _stored_outputs(Same(tuple(groups)), frozenset(outputs))
+
+
+@lru_cache(maxsize=32)
+def _stored_outputs(
+    groups: Same[tuple[OpGroup, ...]], outputs: frozenset[str]
+) -> tuple[tuple[str, ...], ...]:
+    wanted = outputs.union(*(group.reads for group in groups.it))
     stored = []
-    for group in groups:
+    for group in groups.it:
         mine = tuple(dict.fromkeys(name for name in group.makes if name in wanted))
         stored.append(mine or group.makes[-1:])
     return tuple(stored)

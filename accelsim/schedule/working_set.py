@@ -8,8 +8,10 @@ every element once. Codes are packed; a tile is rounded up to a byte.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 
+from accelsim.schedule.kinds import Kind, kind_of
 from accelsim.schedule.mapping import Dim, Mapping
 from accelsim.schedule.passes import Range
 from accelsim.schedule.range_classes import cut_of, period_of, range_classes
@@ -73,8 +75,13 @@ def largest_tiles_bytes(schedule: Schedule) -> int:
 
     Every kind of tile is looked at, but not every block, so that many blocks cost little.
     """
-    op = schedule.stored_op
-    groups, m, n, k = _kinds(op, schedule.mapping)
+    return _largest_tiles_bytes(kind_of(schedule))
+
+
+@lru_cache(maxsize=2**10)
+def _largest_tiles_bytes(kind: Kind) -> int:
+    op = kind.schedule.stored_op
+    groups, m, n, k = _kinds(op, kind.schedule.mapping)
     return (
         max(tile_bytes(op.a, groups, *tile) for tile in product(m, k))
         + max(tile_bytes(op.b, groups, *tile) for tile in product(k, n))
@@ -84,8 +91,13 @@ def largest_tiles_bytes(schedule: Schedule) -> int:
 
 def largest_block_bytes(schedule: Schedule) -> int:
     """Return the most bytes that a block keeps in the scratchpad: the maximum of `working_set`."""
-    op = schedule.stored_op
-    groups, m, n, k = _kinds(op, schedule.mapping)
+    return _largest_block_bytes(kind_of(schedule))
+
+
+@lru_cache(maxsize=2**10)
+def _largest_block_bytes(kind: Kind) -> int:
+    op = kind.schedule.stored_op
+    groups, m, n, k = _kinds(op, kind.schedule.mapping)
     largest = 0
     for columns, depth in product(n, k):
         b = tile_bytes(op.b, groups, depth, columns)

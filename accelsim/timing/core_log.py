@@ -10,7 +10,7 @@ import numpy as np
 
 from accelsim.timing.arbiter import Service
 from accelsim.timing.mac_array import Cycles, PassRun
-from accelsim.timing.spans import Span, joined, levels_of
+from accelsim.timing.spans import Span, joined_each, levels_of
 from accelsim.timing.timeline import (
     CHIP,
     Buffer,
@@ -230,17 +230,14 @@ def _copies(places: Sequence[int], turns: Sequence[Repeat]) -> Iterator[tuple[in
 
 def busy_intervals(logs: Sequence[CoreLog]) -> tuple[Interval, ...]:
     """Return the busy intervals of every unit of all cores, bounded in number."""
-    kept: list[Interval] = []
-    shared: list[Span] = []
-    for log in logs:
-        for unit in Unit:
-            mine = log.intervals.get(unit, [])
-            if unit is Unit.DRAM:
-                shared.extend(mine)
-            else:
-                kept.extend(Interval(unit, log.core, "", *one) for one in joined(mine))
-    kept.extend(Interval(Unit.DRAM, CHIP, "", *one) for one in joined(shared))
-    return tuple(kept)
+    spans = {(unit, log.core): log.intervals.get(unit, []) for log in logs for unit in Unit}
+    shared = [span for log in logs for span in spans.pop((Unit.DRAM, log.core))]
+    spans[Unit.DRAM, CHIP] = shared
+    return tuple(
+        Interval(unit, core, "", *one)
+        for (unit, core), mine in zip(spans, joined_each(list(spans.values())), strict=True)
+        for one in mine
+    )
 
 
 def buffer_levels(logs: Sequence[CoreLog]) -> tuple[Level, ...]:

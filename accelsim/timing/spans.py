@@ -29,27 +29,40 @@ def joined(spans: Sequence[Span], *, limit: int = MAX_INTERVALS) -> tuple[Span, 
     >>> joined([Span(4, 6, 1), Span(0, 2, 1), Span(2, 3, 1)])
     (Span(start=0, end=3, bytes=2), Span(start=4, end=6, bytes=1))
     """
-    if not spans:
-        return ()
-    table = np.array(spans, dtype=np.int64)
-    start, end, size = table[np.lexsort((table[:, 1], table[:, 0]))].T
+    return joined_each([spans], limit=limit)[0]
+
+
+def joined_each(
+    units: Sequence[Sequence[Span]], *, limit: int = MAX_INTERVALS
+) -> tuple[tuple[Span, ...], ...]:
+    """Return the spans of several units, each unit's joined as `joined` does."""
+    table = np.array([(at, *span) for at, spans in enumerate(units) for span in spans], np.int64)
+    if not len(table):
+        return ((),) * len(units)
+    unit, start, end, size = table[np.lexsort(table[:, 2::-1].T)].T
+    # One unit after the other on one line of time: no two units touch.
+    apart = (int(end.max()) + 1) * unit
+    start, end = start + apart, end + apart
     long = end > start
     # The latest end of all before; nothing ends before cycle -1.
     before = np.maximum.accumulate(np.concatenate(([-1], np.where(long, end, -1))))[:-1]
     touches = before >= start
     kept = long | touches
     firsts = np.flatnonzero((long & ~touches)[kept])
-    if not len(firsts):
-        return ()
-    start, end, size = start[kept], end[kept], size[kept]
-    while True:
-        start = start[firsts]
+    unit, apart, start, end, size = (one[kept] for one in (unit, apart, start, end, size))
+    while len(firsts):
+        unit, apart, start = unit[firsts], apart[firsts], start[firsts]
         end, size = np.maximum.reduceat(end, firsts), np.add.reduceat(size, firsts)
-        if len(start) <= limit:
+        counts = np.bincount(unit, minlength=len(units))
+        if counts.max() <= limit:
             break
-        firsts = np.arange(0, len(start), 2)
-    columns = (one.tolist() for one in (start, end, size))
-    return tuple(Span(*one) for one in zip(*columns, strict=True))
+        place = np.arange(len(unit)) - (np.cumsum(counts) - counts)[unit]
+        firsts = np.flatnonzero((place % 2 == 0) | (counts <= limit)[unit])
+    found: list[list[Span]] = [[] for _ in units]
+    columns = (one.tolist() for one in (unit, start - apart, end - apart, size))
+    for at, *span in zip(*columns, strict=True):
+        found[at].append(Span(*span))
+    return tuple(map(tuple, found))
 
 
 def levels_of(
