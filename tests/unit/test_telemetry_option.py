@@ -32,6 +32,25 @@ def test_every_gemm_has_counts_of_its_sample(counted: Any) -> None:
         assert 0 <= op.counts["additions_swamped"] <= op.counts["additions"]
 
 
+@pytest.mark.parametrize(
+    ("method", "of_conv", "of_fc"),
+    [
+        # 36 products: 18 + 9 + 5 + 3 + 2 + 1 nodes; 16: 8 + 4 + 2 + 1; one chunk each.
+        ("tree", 39, 16),
+        ("aligned", 37, 17),
+        # The chunk, and its sum into the sum over chunks.
+        ("round_once", 2, 2),
+    ],
+)
+def test_whatever_the_chip_adds_with_is_counted(method: str, of_conv: int, of_fc: int) -> None:
+    """64 of the convolution's outputs, and all ten of the last layer."""
+    adders = f"[{{inner: fp16_e6m9, outer: fp16_e6m9, methods: [{method}]}}]"
+    overrides = (f"accumulator.method={method}", f"arch.accumulator.supports={adders}")
+    ops = run("tiny", telemetry=True, overrides=overrides).ops
+    counts = [op.counts["additions"] for op in ops if op.m is not None]
+    assert counts == [SAMPLED_OUTPUTS * of_conv, 10 * of_fc]
+
+
 def test_it_is_off_unless_asked_for_and_changes_nothing_else(counted: Any) -> None:
     plain = run("tiny")
     assert not any("additions" in op.counts for op in plain.ops)
