@@ -257,6 +257,7 @@ def _catalog() -> dict[str, RtlUnit]:
         two_rate_unit(fused=False),
         held_two_rate_unit(),
         two_rate_unit(fused=True),
+        *_flushed_units(),
         product_unit(e5m2, e5m2),
         product_unit(e4m3, e4m3),
         dual_product_unit(),
@@ -271,6 +272,19 @@ def _catalog() -> dict[str, RtlUnit]:
         quantizer_unit("fp32", "bf16"),
     )
     return {unit.name: unit for unit in units}
+
+
+def _flushed_units() -> tuple[RtlUnit, ...]:
+    """Return the elements of formats without subnormal numbers."""
+    e5m2, wide, half = "float_e5m2_flushed", "float_e6m9_flushed", "float_e5m10_flushed"
+    bf16, fp32 = "float_e8m7_flushed", "float_e8m23_flushed"
+    return (
+        mac_unit("pe_mac", e5m2, e5m2, wide),
+        mac_unit("pe_mac", half, half, half, rounded=True),
+        mac_unit("pe_mac", bf16, bf16, fp32),
+        mac_unit("pe_mac", half, half, fp32),
+        mac_unit("pe_mac", fp32, fp32, fp32, rounded=True),
+    )
 
 
 def list_units() -> tuple[str, ...]:
