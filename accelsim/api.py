@@ -256,7 +256,7 @@ def sweep(
 def _evaluate_point(job: Job) -> dict[str, Any]:
     """Return a sweep's row: status, then the totals and the worst output error."""
     try:
-        result = _run_job(job, _silent)
+        result = _assembled(job, _silent, config={}, hashes={})
     except (MappingError, UnsupportedError) as error:
         return {"status": "infeasible", "reason": str(error)}
     totals = result.totals.document()
@@ -265,6 +265,15 @@ def _evaluate_point(job: Job) -> dict[str, Any]:
 
 
 def _run_job(job: Job, on_progress: Progress) -> RunResult:
+    result = _assembled(job, on_progress, config=resolved(job), hashes=input_hashes(job))
+    more = (*_unread(job), *(job.imported.warnings() if job.imported else ()))
+    return replace(result, warnings=(*result.warnings, *more)) if more else result
+
+
+def _assembled(
+    job: Job, on_progress: Progress, *, config: Mapping[str, Any], hashes: Mapping[str, str]
+) -> RunResult:
+    """Return what the readings of a job say, with what is said about its inputs."""
     on_progress(f"{job.workload.name} on {job.chip.name}: schedule")
     trace = _lowered(job.workload, job.recipe, job.batch, job.phase)
     if job.numerics != "off":
@@ -276,19 +285,17 @@ def _run_job(job: Job, on_progress: Progress) -> RunResult:
     timeline = clock(trace, job.chip, schedules)
     on_progress(f"{job.workload.name} on {job.chip.name}: energy and area")
     price = price_trace(job.chip, trace, schedules, timeline, execution)
-    result = assemble(
+    return assemble(
         Readings(trace, schedules, timeline, price, execution),
         chip=job.chip,
         recipe=job.recipe,
         provenance=provenance,
-        config=resolved(job),
-        input_hashes=input_hashes(job),
+        config=config,
+        input_hashes=hashes,
         numerics=job.numerics,
         seed=job.seed,
         version=__version__,
     )
-    more = (*_unread(job), *(job.imported.warnings() if job.imported else ()))
-    return replace(result, warnings=(*result.warnings, *more)) if more else result
 
 
 def _unread(job: Job) -> Iterator[str]:

@@ -50,8 +50,10 @@ from accelsim.schedule.range_classes import (
 )
 from accelsim.schedule.schedule import Schedule
 from accelsim.schedule.traffic import combining_additions
+from accelsim.workload.error_view import ErrorView
 from accelsim.workload.ops import VectorOp
-from accelsim.workload.views import View
+from accelsim.workload.views import ConvolutionView, View
+from accelsim.workload.window_footprint import touched_by_grid
 
 _BITS = 8
 #: Functions that a store and a read have in S2FP8.
@@ -305,8 +307,10 @@ def _touched(view: View, rows: Cut, columns: Cut) -> int:
 
 @lru_cache(maxsize=2**12)
 def _touched_once(view: View, rows: Cut, columns: Cut) -> int:
+    down = [(one.range, one.count) for one in range_classes(rows, row_period(view))]
+    across = [(one.range, one.count) for one in range_classes(columns, column_period(view))]
+    if isinstance(view, ConvolutionView | ErrorView):
+        return touched_by_grid(view, down, across)
     return sum(
-        one.count * two.count * view.footprint(one.range, two.range)
-        for one in range_classes(rows, row_period(view))
-        for two in range_classes(columns, column_period(view))
+        count * times * view.footprint(one, two) for one, count in down for two, times in across
     )

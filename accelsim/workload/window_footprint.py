@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections import Counter
+from collections.abc import Hashable, Iterable
 from functools import lru_cache
 from itertools import pairwise
 from typing import Protocol
@@ -46,6 +47,32 @@ def touched_elements(view: WindowedView, rows: Range, columns: Range) -> int:
     return sum(
         channels * sum(count * _touched_pixels(view, span, taps) for span, count in images)
         for taps, channels in _channel_classes(columns, view.channels // view.groups)
+    )
+
+
+def touched_by_grid(
+    view: WindowedView,
+    rows: Iterable[tuple[Range, int]],
+    columns: Iterable[tuple[Range, int]],
+) -> int:
+    """Return the stored elements that all blocks of a grid touch, each block by itself.
+
+    Every pair of a row range and a column range is a block; the numbers are how often
+    there are such ranges. The sum of `touched_elements`, in which many blocks share
+    windows and taps.
+    """
+    spans: Counter[Range] = Counter()
+    for one, count in rows:
+        for span, times in _split(one, view.raster[0] * view.raster[1]):
+            spans[span] += count * times
+    channels: Counter[Range] = Counter()
+    for one, count in columns:
+        for taps, width in _channel_classes(one, view.channels // view.groups):
+            channels[taps] += count * width
+    return sum(
+        times * width * _touched_pixels(view, span, taps)
+        for span, times in spans.items()
+        for taps, width in channels.items()
     )
 
 
