@@ -15,6 +15,7 @@ from typing import Any
 
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from accelsim.numerics.kernels.compile import compiled_part
@@ -22,6 +23,7 @@ from accelsim.numerics.panels import CACHE_LINE_BYTES
 
 #: As in `accelsim.numerics.kernels.vector`: what it returns is called in compiled code only.
 _operation: Any = intrinsic
+_declare: Any = cgutils.get_or_insert_function
 
 
 def _exchange(builder: Any, rows: list[Any], block: int) -> list[Any]:
@@ -39,6 +41,15 @@ def _exchange(builder: Any, rows: list[Any], block: int) -> list[Any]:
     return out
 
 
+def _fetch(builder: Any, pointer: Any) -> None:
+    """Have the second-level cache read what is soon needed; an address outside does no harm."""
+    byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+    function_type = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+    prefetch = _declare(builder.module, function_type, "llvm.prefetch.p0i8")
+    to_read, second_level, data = number(0), number(2), number(1)
+    builder.call(prefetch, [builder.bitcast(pointer, byte), to_read, second_level, data])
+
+
 @_operation
 def turn_square(
     _typing: Any, source: Any, start: Any, stride: Any, target: Any, at: Any, width: Any
@@ -46,7 +57,8 @@ def turn_square(
     """Write a square of `source` transposed to `target`; float32 may become float64.
 
     Its rows begin at `start` and every `stride` elements from there, those of the copy at
-    `at` and every `width`; both are as long as a cache line has numbers of `target`.
+    `at` and every `width`; both are as long as a cache line has numbers of `target`. The
+    rows below are read ahead: processors do not foresee reads so far apart.
     """
     size = CACHE_LINE_BYTES * 8 // target.dtype.bitwidth
     is_widened = source.dtype.bitwidth < target.dtype.bitwidth
@@ -61,6 +73,8 @@ def turn_square(
 
         rows = []
         for row in range(size):
+            ahead = address(signature.args[0], args[0], args[1], args[2], row + size)
+            _fetch(builder, ahead)
             pointer = address(signature.args[0], args[0], args[1], args[2], row)
             x = builder.load(pointer, align=source.dtype.bitwidth // 8)
             rows.append(builder.fpext(x, ir.VectorType(ir.DoubleType(), size)) if is_widened else x)
