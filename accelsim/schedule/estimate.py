@@ -28,7 +28,7 @@ class Extents(NamedTuple):
 
     def of(self, dim: Dim) -> int:
         """Return the extent of a dimension."""
-        extent: int = getattr(self, dim.value)
+        extent: int = getattr(self, dim)
         return extent
 
 
@@ -182,30 +182,58 @@ def _loads(m_blocks: int, n_blocks: int, cut_k: bool, n_outside: bool) -> tuple[
     return 1, (m_blocks if n_blocks > 1 else 1)
 
 
-def estimate_cycles(chip: Chip, layout: ArrayLayout, share: Share, candidate: Candidate) -> float:
-    """Return the estimated cycles of a share with the blocks of `candidate`."""
-    compute = compute_cycles(chip, layout, share.extents, candidate.block)
-    bandwidth = chip.dram_bytes_per_cycle
-    # Every block waits once for DRAM to answer: requests are served in order.
-    waits = candidate.block_count * chip.dram_latency_cycles
-    if bandwidth is None:
-        return float(max(compute, waits))
-    memory = waits + candidate.traffic_bytes / bandwidth
-    if not chip.scratchpad.double_buffering:
-        return compute + memory
-    return max(compute, memory) + candidate.exposed_bytes / (bandwidth * _PARTS_PER_BLOCK)
+class Roofline:
+    """Estimates the cycles of one share; looks at every tile size once.
 
+    Parameters
+    ----------
+    chip : Chip
+        The machine.
+    layout : ArrayLayout
+        Of a pass on its array.
+    share : Share
+        A core's part of a GEMM.
+    """
 
-def compute_cycles(chip: Chip, layout: ArrayLayout, share: Extents, block: Extents) -> int:
-    """Return the cycles of the array for a share, memories aside."""
-    spatial_passes = share.group
-    for dim in (layout.rows_dim, layout.cols_dim):
-        full, rest = divmod(share.of(dim), block.of(dim))
-        tile = layout.granule(dim)
-        spatial_passes *= full * -(-block.of(dim) // tile) + -(-rest // tile)
-    full, rest = divmod(share.of(layout.stream_dim), block.of(layout.stream_dim))
-    streamed = full * _stream_cycles(chip, layout, block.of(layout.stream_dim))
-    return spatial_passes * (streamed + _stream_cycles(chip, layout, rest))
+    def __init__(self, chip: Chip, layout: ArrayLayout, share: Share) -> None:
+        self._chip = chip
+        self._layout = layout
+        self._whole = share.extents
+        self._bandwidth = chip.dram_bytes_per_cycle
+        self._latency = chip.dram_latency_cycles
+        self._known: dict[tuple[Dim, int], int] = {}
+
+    def cycles(self, candidate: Candidate) -> float:
+        """Return the estimated cycles of the share with the blocks of `candidate`."""
+        compute = self.compute_cycles(candidate.block)
+        # Every block waits once for DRAM to answer: requests are served in order.
+        waits = candidate.block_count * self._latency
+        if self._bandwidth is None:
+            return float(max(compute, waits))
+        memory = waits + candidate.traffic_bytes / self._bandwidth
+        if not self._chip.scratchpad.double_buffering:
+            return compute + memory
+        exposed = candidate.exposed_bytes / (self._bandwidth * _PARTS_PER_BLOCK)
+        return max(compute, memory) + exposed
+
+    def compute_cycles(self, block: Extents) -> int:
+        """Return the cycles of the array with blocks of `block`, memories aside."""
+        cycles = self._whole.group
+        for dim in (self._layout.rows_dim, self._layout.cols_dim, self._layout.stream_dim):
+            tile = block.of(dim)
+            if (dim, tile) not in self._known:
+                self._known[dim, tile] = self._along(dim, tile)
+            cycles *= self._known[dim, tile]
+        return cycles
+
+    def _along(self, dim: Dim, tile: int) -> int:
+        """Return the passes side by side along a dimension, or the cycles of those streamed."""
+        full, rest = divmod(self._whole.of(dim), tile)
+        if dim is self._layout.stream_dim:
+            one, last = (_stream_cycles(self._chip, self._layout, size) for size in (tile, rest))
+            return full * one + last
+        granule = self._layout.granule(dim)
+        return full * -(-tile // granule) + -(-rest // granule)
 
 
 def _stream_cycles(chip: Chip, layout: ArrayLayout, positions: int) -> int:

@@ -26,7 +26,7 @@ from accelsim.schedule.candidates import (
     largest_block_bytes,
     shares,
 )
-from accelsim.schedule.estimate import Extents, Shape, Share, Sizer, estimate_cycles
+from accelsim.schedule.estimate import Extents, Roofline, Shape, Share, Sizer
 from accelsim.schedule.kernel_rows import in_order
 from accelsim.schedule.layout import ArrayLayout
 from accelsim.schedule.mapping import Dim
@@ -82,7 +82,9 @@ def cost(op: Gemm, chip: Chip, layout: ArrayLayout, choice: Choice) -> float:
     """Return what the chip's mapper makes small: cycles, scratchpad bytes, or their product."""
     share, candidate = choice
     objective = chip.mapper.objective
-    cycles = 1.0 if objective is Objective.ENERGY else estimate_cycles(chip, layout, *choice)
+    cycles = (
+        1.0 if objective is Objective.ENERGY else Roofline(chip, layout, share).cycles(candidate)
+    )
     if objective is Objective.CYCLES:
         return cycles
     array_bytes = share.cores * _array_bytes(op, layout, share.extents, candidate.block)

@@ -42,11 +42,10 @@ from accelsim.schedule.candidates import (
 from accelsim.schedule.estimate import (
     Candidate,
     Extents,
+    Roofline,
     Shape,
     Share,
     Sizer,
-    compute_cycles,
-    estimate_cycles,
 )
 from accelsim.schedule.kernel_rows import in_order
 from accelsim.schedule.layout import ArrayLayout
@@ -130,16 +129,14 @@ def _choice_within(op: Gemm, chip: Chip, layout: ArrayLayout, room: int | None) 
 
 def _best_share(chip: Chip, layout: ArrayLayout, options: Sequence[Choice]) -> Choice:
     """Return the way to split the work that the rules at the top of this file choose."""
-    cycles = [estimate_cycles(chip, layout, *option) for option in options]
-    limit = min(cycles) * (1 + 1 / _CYCLE_SLACK)
-    quick = [option for option, each in zip(options, cycles, strict=True) if each <= limit]
-    return min(
-        quick,
-        key=lambda option: (
-            compute_cycles(chip, layout, option[0].extents, option[1].block),
-            option[1].traffic_bytes,
-        ),
-    )
+    estimates = [Roofline(chip, layout, share) for share, _ in options]
+    timed = [
+        (one.cycles(candidate), one.compute_cycles(candidate.block), (share, candidate))
+        for one, (share, candidate) in zip(estimates, options, strict=True)
+    ]
+    limit = min(cycles for cycles, _, _ in timed) * (1 + 1 / _CYCLE_SLACK)
+    quick = [(busy, option) for cycles, busy, option in timed if cycles <= limit]
+    return min(quick, key=lambda one: (one[0], one[1][1].traffic_bytes))[1]
 
 
 def _best_block(
@@ -171,7 +168,8 @@ def _choose(
     if least <= chip.cores * room:  # else nothing of this op can wait on the chip anyway
         limit_bytes = (chip.scratchpad.usable_bytes or 0) // MODEST_PART
         near = [c for c in near if c.working_set_bytes <= limit_bytes] or near
-    timed = [(estimate_cycles(chip, layout, share, c), c) for c in near]
+    roofline = Roofline(chip, layout, share)
+    timed = [(roofline.cycles(c), c) for c in near]
     limit = min(cycles for cycles, _ in timed) * (1 + 1 / _CYCLE_SLACK)
     quick = [(c.block_count, c.traffic_bytes, cycles) for cycles, c in timed if cycles <= limit]
     best = min(quick)

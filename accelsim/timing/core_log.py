@@ -38,7 +38,7 @@ class Arrival:
     @property
     def time(self) -> int:
         """First cycle in which it is there."""
-        return max(end for end, _ in self.phases)
+        return max(self.phases)[0]
 
 
 def served(

@@ -33,7 +33,12 @@ class Cycles(NamedTuple):
 
     def plus(self, other: Cycles, times: int = 1) -> Cycles:
         """Return this span and another one `times` times."""
-        return Cycles(*(mine + times * its for mine, its in zip(self, other, strict=True)))
+        return Cycles(
+            self.plain + times * other.plain,
+            self.accumulator + times * other.accumulator,
+            self.scratchpad + times * other.scratchpad,
+            self.preload + times * other.preload,
+        )
 
 
 class Border(NamedTuple):
@@ -159,7 +164,7 @@ class ArrayModel:
             run = part if run is None else run.then(part, self.gap(run.last, part.first))
         if run is None:
             raise ValueError("a pattern has at least one pass")
-        return run.times(repeat, self.gap(run.last, run.first))
+        return run.times(repeat, self.gap(run.last, run.first)) if repeat > 1 else run
 
     def _run_group(self, group: PassGroup) -> PassRun:
         one = PassRun(group, group, 1, group.vectors, Cycles(), 0 if group.k_last else None)
@@ -206,6 +211,8 @@ class PassRun:
 
     def times(self, repeat: int, gap: Cycles) -> PassRun:
         """Return this run `repeat` times in a row."""
+        if repeat == 1:
+            return self
         return PassRun(
             first=self.first,
             last=self.last,

@@ -190,7 +190,10 @@ class OpTiming:
     @property
     def stall_cycles(self) -> Mapping[str, int]:
         """Cycles by name of the cause, in a fixed order."""
-        return {cause.value: self.stalls[cause] for cause in StallCause if cause in self.stalls}
+        stalls = self.stalls
+        if not stalls:
+            return {}
+        return {cause.value: stalls[cause] for cause in StallCause if cause in stalls}
 
     @property
     def utilization(self) -> float:
