@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,6 +110,10 @@ def prepare_training_folder(
     OutputError
         If it is a file, is not empty without `force`, or cannot be written to.
     """
+    for own in folders:
+        if own is not None and own != folder:
+            with suppress(OSError):
+                own.rmdir()  # where it is empty: left by trainings that were refused
     is_own = resume and folder.is_dir() and any(folder.rglob(CHECKPOINT))
     prepare_folder(folder, force=force or is_own)
     try:

@@ -97,6 +97,16 @@ class TestTrain:
         for name in ("fp32", "wang2018"):
             assert load_file(folder / name / "final.safetensors")["fc1.weight"].shape == (16, 64)
 
+    def test_what_was_refused_is_no_reason_to_ask_for_force(
+        self, cli: Run, network: Path, tmp_path: Path
+    ) -> None:
+        """Pictures of 8 x 8 are refused by a network for 28 x 28, when the folders are there."""
+        recipes = ("--recipe", "fp32", "--recipe", "wang2018", "-o", tmp_path / "out")
+        outcome = cli("train", "mlp", *QUICK, *recipes)
+        assert outcome.code == EXIT_INPUT
+        assert "reads (28, 28, 1)" in outcome.err
+        assert cli("train", network, *QUICK, *recipes).code == 0
+
     def test_a_recipe_that_no_chip_serves_is_trained_in_plain_order(
         self, cli: Run, network: Path
     ) -> None:
