@@ -125,7 +125,7 @@ class Mapping:
 
     def at(self, level: Level) -> tuple[Loop, ...]:
         """Return the loops of a level, outermost first."""
-        return tuple(loop for loop in self.loops if loop.level is level)
+        return tuple([loop for loop in self.loops if loop.level is level])
 
     def order(self, level: Level) -> tuple[Dim, ...]:
         """Return the dimensions of a level's loops, outermost first."""
@@ -139,7 +139,7 @@ class Mapping:
         MappingError
             If the level does not have exactly one loop.
         """
-        loops = self.at(level)
+        loops = [loop for loop in self.loops if loop.level is level]
         if len(loops) != 1:
             raise MappingError(f"A mapping needs one {level} loop, this one has {len(loops)}.")
         return loops[0]

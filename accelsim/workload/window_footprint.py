@@ -147,8 +147,13 @@ def _positions(view: WindowedView, axis: int, windows: Range, taps: Range) -> in
     """Return the positions along an axis that windows read through taps, as a set of bits."""
     found = 0
     for tap in range(*taps):
-        for window in range(*windows):
-            position = view.position(axis, window, tap)
+        for position in _places(view, axis, tap)[slice(*windows)]:
             if position is not None:
                 found |= 1 << position
     return found
+
+
+@lru_cache(maxsize=2**8)
+def _places(view: WindowedView, axis: int, tap: int) -> tuple[int | None, ...]:
+    """Return where along an axis the tap of each window reads."""
+    return tuple(view.position(axis, window, tap) for window in range(view.raster[axis]))
