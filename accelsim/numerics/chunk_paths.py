@@ -17,12 +17,23 @@ from accelsim.numerics import rules
 from accelsim.numerics.conditions import (
     FLOAT32_LIMIT,
     FLOAT32_MIN_EXPONENT,
+    clamps,
+    longest_chunk,
+    no_exact_sums,
     quantum_exponent,
+    random_levels,
+    roundings_per_chunk,
     stochastic_reach,
 )
 from accelsim.numerics.operands import ProductFacts
 from accelsim.numerics.path_choice import PathChoice, PathName
-from accelsim.numerics.rule_constants import FLOAT32_BITS, FLOAT64_BITS, rule64
+from accelsim.numerics.rule_constants import (
+    FLOAT32_BITS,
+    FLOAT64_BITS,
+    grid64,
+    rule64,
+    stochastic64,
+)
 from accelsim.precision import AccumulationMethod, Accumulator, IntegerOverflow
 
 #: A size of groups that no chunk exceeds.
@@ -38,9 +49,6 @@ def choose_chunk_path(
     if accumulator.method is AccumulationMethod.EXACT:
         return _exact(products)
     if accumulator.method is AccumulationMethod.ALIGNED:
-        if Rounding.STOCHASTIC in (accumulator.rounding, accumulator.resolved_outer_rounding):
-            reason = "stochastic rounding has no kernel for aligned groups"
-            return PathChoice(PathName.DEFINITION, (reason,))
         return _aligned(products, accumulator, inner, outer)
     return _grouped(products, accumulator, inner, outer)
 
@@ -84,45 +92,76 @@ def _exact(products: ProductFacts) -> PathChoice:
 def _grouped(
     products: ProductFacts, accumulator: Accumulator, inner: FloatFormat, outer: FloatFormat
 ) -> PathChoice:
-    """Return the kernel that adds groups exactly if float64 holds their sums."""
-    chunk = min(accumulator.chunk_length(products.k), max(1, products.k))
+    """Return the kernel that adds groups exactly if float64 holds their sums.
+
+    What a rounding near zero adds is at most the smallest number.
+    """
+    chunk = longest_chunk(products, accumulator)
     once = accumulator.method is AccumulationMethod.ROUND_ONCE
     size = accumulator.chunk_size or MAX_CHUNK if once else accumulator.pair_size
     floor = products.lsb_exponent
     if not once and not inner.has_subnormals:
         floor = min(floor, quantum_exponent(inner))
-    reach = stochastic_reach(products.largest, chunk, inner)
-    reach += min(size, chunk) * products.largest
+    roundings = roundings_per_chunk(products, accumulator)
+    reach = min(size, chunk) * products.largest
+    if roundings > 1:
+        reach += stochastic_reach(products.largest + inner.min_positive, chunk, inner, roundings)
+    if reach > inner.max_finite:
+        # What saturates becomes a number that no product may be a multiple of.
+        floor = min(floor, inner.emax - inner.mantissa_bits)
     if reach >= 2.0 ** (floor + FLOAT64_BITS):
         reason = "a sum could need more bits than float64 has"
         return PathChoice(PathName.DEFINITION, (reason,))
-    rounding, outer_rounding = _rules(accumulator, inner, outer)
+    rounding, outer_rounding = level_rules(products, accumulator, inner, outer)
     rule = rules.GroupedSum(rounding, np.int64(size))
-    return PathChoice(PathName.GROUPED, ("sums are exact in float64",), rule, outer_rounding)
+    reasons = ("sums are exact in float64", *random_levels(accumulator))
+    return PathChoice(PathName.GROUPED, reasons, rule, outer_rounding)
 
 
 def _aligned(
     products: ProductFacts, accumulator: Accumulator, inner: FloatFormat, outer: FloatFormat
 ) -> PathChoice:
-    """Return the kernel of aligned groups if its sums fit and none overflows."""
+    """Return the kernel of aligned groups if its sums fit and stay finite within a chunk.
+
+    Terms are aligned to the largest of them, so none may be infinite. Terms that are cut off
+    are multiples of the products' lowest bit still.
+    """
     bits, size = accumulator.aligned_fraction_bits, accumulator.aligned_group
     if bits + 1 + math.ceil(math.log2(size + 1)) > FLOAT64_BITS:
         reason = "aligned sums could need more bits than float64 has"
         return PathChoice(PathName.DEFINITION, (reason,))
-    reach = stochastic_reach(products.largest, products.k, inner)
-    if reach > min(inner.max_finite, outer.max_finite):
+    chunk = longest_chunk(products, accumulator)
+    roundings = roundings_per_chunk(products, accumulator)
+    largest = products.largest + inner.min_positive
+    safe = stochastic_reach(largest, chunk, inner, roundings) <= inner.max_finite
+    if not safe and not clamps(inner, accumulator):
         return PathChoice(PathName.DEFINITION, ("a sum could overflow",))
-    rounding, outer_rounding = _rules(accumulator, inner, outer)
+    reasons = ("no sum overflows" if safe else "sums saturate", *random_levels(accumulator))
+    rounding, outer_rounding = level_rules(products, accumulator, inner, outer)
     scale = np.float64(2.0**bits)
     rule = rules.AlignedSum(rounding, np.int64(size), scale, np.float64(1.0) / scale)
-    return PathChoice(PathName.ALIGNED, ("no sum overflows",), rule, outer_rounding)
+    return PathChoice(PathName.ALIGNED, reasons, rule, outer_rounding)
 
 
-def _rules(
-    accumulator: Accumulator, inner: FloatFormat, outer: FloatFormat
+def level_rules(
+    products: ProductFacts, accumulator: Accumulator, inner: FloatFormat, outer: FloatFormat
 ) -> tuple[rules.Rule, rules.Rule]:
+    """Return how sums within and over chunks are rounded in float64.
+
+    The general rules serve any sum. Where all sums are exact and stay in range, random
+    bits are added to theirs, and nearest numbers found on a grid.
+    """
+    is_exact = not no_exact_sums(products, accumulator, inner, outer)
     saturate, count = accumulator.saturate, accumulator.random_bits
+
+    def rule_of(fmt: FloatFormat, rounding: Rounding) -> rules.Rule:
+        if is_exact and rounding is Rounding.STOCHASTIC:
+            return stochastic64(fmt, count)
+        if is_exact and rounding is Rounding.NEAREST_EVEN and fmt.has_subnormals:
+            return rules.Rule64(grid64(fmt), rules.Unbounded(np.float32(0.0)))
+        return rule64(fmt, rounding, saturate=saturate, random_bits=count)
+
     return (
-        rule64(inner, accumulator.rounding, saturate=saturate, random_bits=count),
-        rule64(outer, accumulator.resolved_outer_rounding, saturate=saturate, random_bits=count),
+        rule_of(inner, accumulator.rounding),
+        rule_of(outer, accumulator.resolved_outer_rounding),
     )

@@ -20,22 +20,28 @@ S. Figueroa, "When is double rounding innocuous?", SIGNUM Newsletter 30 (1995): 
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from accelsim.formats import FloatFormat, NumberFormat, Rounding
 from accelsim.numerics import rules
 from accelsim.numerics.carrier_paths import choose_mixed, choose_wide
-from accelsim.numerics.chunk_paths import choose_chunk_path, choose_integer_path
+from accelsim.numerics.chunk_paths import choose_chunk_path, choose_integer_path, level_rules
 from accelsim.numerics.conditions import (
     CARRIER32_MAX_PRECISION,
     FLOAT32_LIMIT,
     FLOAT32_MIN_EXPONENT,
     FLOAT32_MIN_LSB,
     bound_of,
+    fit_float64,
     holds,
     is_float32,
+    no_exact_sums,
     overflow_impossible,
     quantum_exponent,
+    random_levels,
+    roundings_per_chunk,
     smallest_exponent,
     two_level_reach,
 )
@@ -43,10 +49,8 @@ from accelsim.numerics.operands import OperandFacts, ProductFacts
 from accelsim.numerics.path_choice import PathChoice, PathName
 from accelsim.numerics.rule_constants import (
     FLOAT32_BITS,
-    FLOAT64_BITS,
     RANDOM_BITS,
     grid32,
-    rule64,
     split32,
     stochastic32,
     stochastic64,
@@ -57,8 +61,6 @@ __all__ = ["PathChoice", "PathName", "choose_path", "explain_path"]
 
 
 _ORDERED = rules.Ordered32(np.float32(0.0))
-#: Significant bits from which the roundings of a tree add less than the sum itself.
-TREE_MIN_PRECISION = 8
 
 
 def explain_path(
@@ -122,11 +124,7 @@ def choose_path(products: ProductFacts, accumulator: Accumulator) -> PathChoice:
     assert isinstance(inner, FloatFormat)
     assert isinstance(outer, FloatFormat)
     if accumulator.method is AccumulationMethod.TREE:
-        choice = _sequential(products, accumulator, inner, outer)
-        if choice.name is PathName.WIDE:
-            # A node of products has no addend with few bits.
-            choice = _general(accumulator, inner, outer, choice.reasons[0])
-        return _tree(choice, inner, products)
+        return _tree(products, accumulator, inner, outer)
     fused = accumulator.pair is PairRule.FUSED and accumulator.pair_size > 1
     if fused or accumulator.method is not AccumulationMethod.SEQUENTIAL:
         return choose_chunk_path(products, accumulator, inner, outer)
@@ -162,20 +160,57 @@ def _sequential(
         obstacle = "ties away from zero needs (c) where underflow is gradual"
     elif not obstacle:
         obstacle = "the roundings have no float32 kernel"
-    return _general(accumulator, inner, outer, obstacle)
+    return _general(products, accumulator, inner, outer, obstacle)
 
 
-def _tree(choice: PathChoice, inner: FloatFormat, products: ProductFacts) -> PathChoice:
-    """Return the kernel of a tree that adds by the rule of a sequence.
+def _tree(
+    products: ProductFacts, accumulator: Accumulator, inner: FloatFormat, outer: FloatFormat
+) -> PathChoice:
+    """Return the kernel of a tree, whose nodes are rounded by the rule of a sequence.
 
-    A path through a tree is short, so sums grow less than (d) allows if p >= 8.
+    The general rule needs no proof: it adds any two numbers of float64, and follows the
+    format where they overflow. For the others, what is proved of a product and a
+    sum must hold of two products too. (a) to (c) name no order, and are true of both addends.
+    Stochastic sums are multiples of the products' lowest bit, as before, and grow by
+    fewer roundings. What does not carry over, `_no_rule_of_sequences` says.
     """
-    if choice.is_stochastic:
-        return PathChoice(PathName.DEFINITION, ("a stochastic tree has no kernel",))
-    rounds = isinstance(choice.inner, rules.Rule32 | rules.Nearest64 | rules.Threshold64)
-    if not rounds or inner.precision < TREE_MIN_PRECISION or not products.finite:
-        return PathChoice(PathName.DEFINITION, ("a tree of these sums has no kernel",))
-    return PathChoice(PathName.TREE, choice.reasons, rules.TreeSum(choice.inner), choice.outer)
+    choice = _sequential(products, accumulator, inner, outer)
+    obstacle = _no_rule_of_sequences(choice, products, accumulator, inner)
+    if obstacle:
+        choice = _general(products, accumulator, inner, outer, obstacle)
+    reasons = (*choice.reasons, *random_levels(accumulator))
+    return PathChoice(PathName.TREE, reasons, rules.TreeSum(choice.inner), choice.outer)
+
+
+def _no_rule_of_sequences(
+    choice: PathChoice, products: ProductFacts, accumulator: Accumulator, inner: FloatFormat
+) -> str:
+    """Return why a tree may not add by the rule that was chosen for a sequence, or nothing.
+
+    Float32 itself must hold products that are added to each other, which a fused
+    multiply-add need not. In a wide carrier, a node of two products has no addend with
+    few bits. (d) allows sums within a chunk to double; rounded to nearest in
+    each of L levels they grow to at most (1 + 2**-p)**L times.
+    """
+    rule = choice.inner
+    if choice.name is PathName.WIDE:
+        return choice.reasons[0]
+    if isinstance(rule, rules.Ordered32) and not _exact_in_float32(products):
+        return "(a) a product is not exact in float32"
+    if isinstance(rule, rules.Rule32) and isinstance(rule.bound, rules.Unbounded):
+        levels = roundings_per_chunk(products, accumulator)
+        if levels * math.log2(1.0 + 2.0**-inner.precision) > 1.0:
+            return "(d) fails: sums of few bits grow in a deep tree"
+    return ""
+
+
+def _exact_in_float32(products: ProductFacts) -> bool:
+    """Return whether every finite product is a float32, and none is so by rounding."""
+    return (
+        products.significant_bits <= FLOAT32_BITS
+        and products.lsb_exponent >= FLOAT32_MIN_LSB
+        and products.largest < FLOAT32_LIMIT
+    )
 
 
 def _definition_only(products: ProductFacts, accumulator: Accumulator) -> str:
@@ -183,6 +218,8 @@ def _definition_only(products: ProductFacts, accumulator: Accumulator) -> str:
     for fmt in (accumulator.inner, accumulator.outer):
         if not isinstance(fmt, FloatFormat) or not fmt.signed or not fmt.has_zero:
             return f"{fmt.name} is not a signed float format"
+    if not fit_float64(accumulator):
+        return "significant bits and bits to round by do not fit in float64"
     if accumulator.product is not None and not holds(accumulator.product, products):
         return f"products are rounded to {accumulator.product.name} first"
     return ""
@@ -234,7 +271,7 @@ def _nearest_even(
     reasons.append("(c) fails: a product is finer than the smallest step")
     is_normal = min(inner.emin, outer.emin) >= FLOAT32_MIN_EXPONENT
     if not (gradual and is_normal) or products.lsb_exponent < inner.emin - (FLOAT32_BITS - 1):
-        return _general(accumulator, inner, outer, reasons[-1])
+        return _general(products, accumulator, inner, outer, reasons[-1])
     return PathChoice(
         PathName.GRID,
         tuple(reasons),
@@ -272,39 +309,24 @@ def _away(
 
 
 def _general(
-    accumulator: Accumulator, inner: FloatFormat, outer: FloatFormat, obstacle: str
+    products: ProductFacts,
+    accumulator: Accumulator,
+    inner: FloatFormat,
+    outer: FloatFormat,
+    obstacle: str,
 ) -> PathChoice:
-    """Return the general path: any float format, any rounding but stochastic."""
-    saturate, count = accumulator.saturate, accumulator.random_bits
-    return PathChoice(
-        PathName.GENERAL,
-        (obstacle,),
-        rule64(inner, accumulator.rounding, saturate=saturate, random_bits=count),
-        rule64(outer, accumulator.resolved_outer_rounding, saturate=saturate, random_bits=count),
-    )
+    """Return the general path: any float format, any rounding."""
+    rules_of_levels = level_rules(products, accumulator, inner, outer)
+    return PathChoice(PathName.GENERAL, (obstacle,), *rules_of_levels)
 
 
 def _stochastic(
     products: ProductFacts, accumulator: Accumulator, inner: FloatFormat, outer: FloatFormat
 ) -> PathChoice:
-    """Choose between the two stochastic kernels.
-
-    A step of stochastic rounding may add a whole ulp, so k additions of P reach at
-    most k P (1 + 2**(1 - p))**k. The bits of a sum can be added to directly if it
-    is exact in float64 (its range fits 53 bits) and neither underflows nor overflows.
-    """
-    reach = two_level_reach(products, accumulator, inner, outer)
-    obstacle = ""
-    if not products.finite:
-        obstacle = "an operand is not finite"
-    elif products.lsb_exponent < max(smallest_exponent(inner), smallest_exponent(outer)):
-        obstacle = "(c) fails: a product is finer than the smallest step"
-    elif reach > min(inner.max_finite, outer.max_finite):
-        obstacle = "(d) fails: a sum could overflow"
-    elif reach >= 2.0 ** (products.lsb_exponent + FLOAT64_BITS - 1):
-        obstacle = "a sum could need more bits than float64 has"
+    """Choose among the stochastic rules; that of float32 has no kernel but for sequences."""
+    obstacle = no_exact_sums(products, accumulator, inner, outer)
     if obstacle:
-        return _general(accumulator, inner, outer, obstacle)
+        return _general(products, accumulator, inner, outer, obstacle)
     names: tuple[str, ...] = (
         "(c) and (d) hold",
         "every sum is exact in float64 before it is rounded",
@@ -312,14 +334,16 @@ def _stochastic(
     count = accumulator.random_bits
     rule_in: rules.Rule = stochastic64(inner, count)
     rule_out: rules.Rule = stochastic64(outer, count)
-    if count == RANDOM_BITS and _stochastic_in_float32(products, inner, outer, reach):
+    reach = two_level_reach(products, accumulator, inner, outer)
+    is_sequence = accumulator.method is AccumulationMethod.SEQUENTIAL
+    if is_sequence and count == RANDOM_BITS and _in_float32(products, inner, outer, reach):
         rule_in = stochastic32(inner)
         rule_out = stochastic32(outer) if _may_be_cut(outer) else rule_out
         names = (*names, "float32 holds all sums, and tells how most are rounded")
     return PathChoice(PathName.STOCHASTIC, names, rule_in, rule_out)
 
 
-def _stochastic_in_float32(
+def _in_float32(
     products: ProductFacts, inner: FloatFormat, outer: FloatFormat, reach: float
 ) -> bool:
     """Return whether float32 holds operands, products and rounded sums, none of them subnormal."""

@@ -67,6 +67,23 @@ CASES: dict[PathName, Case] = {
     PathName.TILED: Case("fp8_e4m3fn", asked="tiled"),
     PathName.DEFINITION: Case("posit8_es1", {"format": "posit16_es1"}),
 }
+RANDOM = {"rounding": Rounding.STOCHASTIC}
+RANDOM_INSIDE = {**RANDOM, "outer_rounding": Rounding.NEAREST_EVEN, "random_bits": 25}
+RANDOM_OUTSIDE = {"outer_rounding": Rounding.STOCHASTIC}
+#: Paths whose sums may besides be rounded at random: on both levels, or on one alone.
+RANDOM_CASES: dict[str, tuple[PathName, Case]] = {
+    f"{path}, {where}": (path, Case(CASES[path].operand, CASES[path].fields | fields))
+    for path, where, fields in (
+        (PathName.TREE, "random", RANDOM),
+        (PathName.TREE, "random inside", RANDOM_INSIDE),
+        (PathName.ALIGNED, "random", RANDOM),
+        (PathName.ALIGNED, "random inside", RANDOM_INSIDE),
+        (PathName.ALIGNED, "random outside", RANDOM_OUTSIDE),
+        (PathName.GROUPED, "random", RANDOM),
+    )
+}
+#: The rows of the table.
+ROWS = {str(path): (path, case) for path, case in CASES.items()} | RANDOM_CASES
 SPECIAL = "nan_and_infinity"
 #: Families of operands, all of length K in chunks of CHUNK, the last one short.
 OPERAND_FAMILIES = (*FAMILIES, SPECIAL)
@@ -118,10 +135,10 @@ def assert_rational(case: Case, a: np.ndarray, b: np.ndarray, chunk: int | None)
     return product.path.name
 
 
-@pytest.mark.parametrize("path", CASES)
+@pytest.mark.parametrize("row", ROWS)
 @pytest.mark.parametrize("family", OPERAND_FAMILIES)
-def test_every_path_on_every_family(path, family):
-    case = CASES[path]
+def test_every_path_on_every_family(row, family):
+    _, case = ROWS[row]
     if family == SPECIAL and case.operand == "int8":
         with pytest.raises(DataError, match=r"needs integer products"):
             multiply_matrices(*operands(case, family, K), case.accumulator(CHUNK))
@@ -131,10 +148,10 @@ def test_every_path_on_every_family(path, family):
     assert_rational(case, *operands(case, family, K), CHUNK)
 
 
-@pytest.mark.parametrize("path", CASES)
+@pytest.mark.parametrize("row", ROWS)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_every_path_at_every_length_and_chunk(path, shape):
-    case, (k, chunk) = CASES[path], SHAPES[shape]
+def test_every_path_at_every_length_and_chunk(row, shape):
+    (path, case), (k, chunk) = ROWS[row], SHAPES[shape]
     ran = assert_rational(case, *operands(case, case.family if k else "swamping", k), chunk)
     assert ran is (path if k else PathName.DEFINITION)
 

@@ -13,6 +13,9 @@ from numba.extending import overload
 from accelsim.numerics.kernels.steps32 import STEPS_32
 from accelsim.numerics.kernels.steps64 import STEPS_64
 
+#: The code of each type of rule.
+STEPS = STEPS_32 | STEPS_64
+
 
 def step(rule: Any, a: Any, b: Any, total: Any) -> Any:
     """Return a * b + total, rounded by `rule`; in compiled code only."""
@@ -21,4 +24,4 @@ def step(rule: Any, a: Any, b: Any, total: Any) -> Any:
 
 @overload(step)
 def _choose_step(rule: Any, a: Any, b: Any, total: Any) -> Any:
-    return (STEPS_32 | STEPS_64).get(rule.instance_class)
+    return STEPS.get(rule.instance_class)

@@ -13,6 +13,7 @@ import numpy as np
 from numba.extending import overload
 
 from accelsim.numerics.kernels.compile import inlined
+from accelsim.numerics.kernels.steps32 import rounded
 from accelsim.numerics.kernels.vector import (
     add,
     as_float,
@@ -31,7 +32,7 @@ from accelsim.numerics.kernels.vector import (
     splat,
     subtract,
 )
-from accelsim.numerics.rules import ClampedInteger, Nearest64, Threshold64
+from accelsim.numerics.rules import ClampedInteger, Nearest64, Rule64, Threshold64
 
 
 @inlined
@@ -144,7 +145,15 @@ def _exactly_by_threshold(rule: Any, x: Any) -> Any:
     return _round_by_threshold(rule, x)
 
 
-_EXACT_ROUNDINGS = {Nearest64: _exactly_nearest, Threshold64: _exactly_by_threshold}
+def _exactly_on_grid(rule: Any, x: Any) -> Any:
+    return rounded(rule.rounding, x)
+
+
+_EXACT_ROUNDINGS = {
+    Nearest64: _exactly_nearest,
+    Threshold64: _exactly_by_threshold,
+    Rule64: _exactly_on_grid,
+}
 
 
 @overload(round_exactly)

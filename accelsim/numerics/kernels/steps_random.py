@@ -25,13 +25,8 @@ from accelsim.formats.random_bits import (
     MIX_MULTIPLIER_2,
 )
 from accelsim.numerics.kernels.compile import inlined
-from accelsim.numerics.kernels.step import step
-from accelsim.numerics.kernels.steps64 import (
-    STEPS_64,
-    odd_add,
-    round_exactly,
-    round_from,
-)
+from accelsim.numerics.kernels.step import STEPS, step
+from accelsim.numerics.kernels.steps64 import odd_add, round_exactly, round_from
 from accelsim.numerics.kernels.vector import (
     add,
     as_float,
@@ -226,4 +221,4 @@ _RANDOM_ROUNDINGS: dict[type, Callable[..., Any]] = {
 _RANDOM_STEPS: dict[type, Callable[..., Any]] = {
     Stochastic64: _step64,
     StochasticThreshold64: _step_threshold64,
-} | {rule: _ignoring_words(plain) for rule, plain in STEPS_64.items()}
+} | {rule: _ignoring_words(plain) for rule, plain in STEPS.items()}

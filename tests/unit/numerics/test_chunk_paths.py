@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from accelsim.errors import ConfigError
 from accelsim.formats import Rounding, get_format
 from accelsim.formats.random_bits import StreamKey
 from accelsim.numerics import PathName, matmul
@@ -93,17 +94,20 @@ def test_kernels_equal_the_scalar_oracle(case):
     np.testing.assert_array_equal(matmul(a, b, accumulator), expected)
 
 
-@pytest.mark.parametrize("case", ["round_once", "fused", "fused_by_4"])
+@pytest.mark.parametrize("case", [name for name in CASES if name != "exact"])
 @pytest.mark.parametrize("bits", [1, 16, 25])
+@pytest.mark.parametrize("chunk", [1, 9, 40])
 @pytest.mark.parametrize("outer_rounding", [Rounding.STOCHASTIC, Rounding.NEAREST_EVEN])
-def test_groups_are_rounded_at_random_as_the_scalar_oracle_does(case, bits, outer_rounding):
+def test_sums_are_rounded_at_random_as_the_scalar_oracle_does(case, bits, chunk, outer_rounding):
     """Chunks of nine: groups begin within words; a second panel and a second batch."""
     a, b = _tame(3, 40, 66)
     accumulator = Accumulator(
-        format="fp16_e6m9", chunk_size=9, rounding=Rounding.STOCHASTIC, random_bits=bits,
+        format="fp16_e6m9", chunk_size=chunk, rounding=Rounding.STOCHASTIC, random_bits=bits,
         outer_rounding=outer_rounding, **CASES[case][0],
     )  # fmt: skip
-    assert _choice(a, b, accumulator).name is PathName.GROUPED
+    choice = _choice(a, b, accumulator)
+    assert (choice.name, choice.is_stochastic, choice.is_wide) == (CASES[case][1], True, True)
+    assert choice.reasons[-1].endswith("rounded at random")
     found = matmul(np.stack([a, -a]), b * 1.09375, accumulator, key=KEY)
     for batch, row, column in ((0, 0, 0), (0, 2, 65), (1, 1, 64), (1, 2, 3)):
         left = a[row] if batch == 0 else -a[row]
@@ -112,6 +116,133 @@ def test_groups_are_rounded_at_random_as_the_scalar_oracle_does(case, bits, oute
         )
         assert found[batch, row, column] == expected
     assert_is_the_definition(np.stack([a, -a]), b * 1.09375, accumulator, threads=2)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 5, 8, 31, 32, 33, 100])
+@pytest.mark.parametrize("case", ["tree", "aligned"])
+def test_trees_and_groups_of_any_length_are_named_alike_whatever_the_tasks(case, k):
+    """Blocks of 64 rows, the last one ragged and of an odd number; two panels of columns."""
+    a, b = _tame(67, k, 40, seed=k)
+    for chunk in (None, 7):
+        accumulator = Accumulator(
+            format="fp16_e6m9", chunk_size=chunk, rounding=Rounding.STOCHASTIC, **CASES[case][0]
+        )
+        alone = assert_is_the_definition(a, b, accumulator)
+        np.testing.assert_array_equal(alone, matmul(a, b, accumulator, key=KEY, threads=3))
+
+
+@pytest.mark.parametrize(
+    ("method", "rounding", "outer_rounding"),
+    [
+        ("tree", Rounding.NEAREST_EVEN, Rounding.STOCHASTIC),
+        ("aligned", Rounding.NEAREST_EVEN, Rounding.STOCHASTIC),
+        ("tree", Rounding.UP, Rounding.STOCHASTIC),
+    ],
+)
+def test_sums_of_chunks_alone_may_be_rounded_at_random(method, rounding, outer_rounding):
+    a, b = _tame(5, 43, 66)
+    for inner in ("fp16_e6m9", "dlfloat16"):
+        accumulator = Accumulator(
+            inner=inner, outer="fp16_e6m9", chunk_size=8, rounding=rounding,
+            outer_rounding=outer_rounding, **CASES[method][0],
+        )  # fmt: skip
+        choice = _choice(a, b, accumulator)
+        assert (choice.name, choice.is_stochastic) == (CASES[method][1], True)
+        assert choice.reasons[-1] == "sums over chunks are rounded at random"
+        assert_is_the_definition(a, b, accumulator)
+
+
+def test_more_random_bits_than_float64_has_room_for_are_refused_on_every_path():
+    """24 significant bits, 32 random ones and one more are 57."""
+    for fields, _ in CASES.values():
+        accumulator = Accumulator(
+            format="fp32", rounding=Rounding.STOCHASTIC, random_bits=32, **fields
+        )
+        with pytest.raises(ConfigError, match="cannot be an accumulator here"):
+            matmul(np.ones((2, 3)), np.ones((3, 2)), accumulator, key=KEY)
+
+
+def test_groups_of_tiny_products_that_are_rounded_up_leave_the_range_of_float64():
+    """32 pairs of 2**-90 lift the sum by a step of 2**-39 each, to 2**-34: 57 bits apart."""
+    a, b = np.full((2, 64), 2.0**-45), np.full((64, 3), 2.0**-45)
+    accumulator = Accumulator(
+        format="fp16_e6m9", chunk_size=64, rounding=Rounding.UP, pair=PairRule.FUSED, pair_size=2
+    )
+    assert_is_the_definition(a, b, accumulator)
+    np.testing.assert_array_equal(matmul(a, b, accumulator), 2.0**-34)
+
+
+def test_groups_that_saturate_are_no_multiples_of_their_products():
+    """(2 - 2**-10) 2**127 and a step, to the power of 246: more bits than float64 has."""
+    a, b = np.array([[2.0**123, 2.0**123, 2.0**123, -(2.0**123)]]), np.full((4, 65), 2.0**123)
+    a[0, 3] *= 1.0 + 2.0**-7
+    accumulator = Accumulator(
+        format="tf32", chunk_size=8, rounding=Rounding.TOWARD_ZERO, saturate=True,
+        pair=PairRule.FUSED, pair_size=3,
+    )  # fmt: skip
+    assert _choice(a, b, accumulator).name is PathName.DEFINITION
+    assert_is_the_definition(a, b, accumulator)
+
+
+def test_aligned_sums_may_saturate_but_not_be_infinite():
+    a, b = np.full((2, 20), 192.0), np.full((20, 66), 4.0)
+    for saturate, name in ((True, PathName.ALIGNED), (False, PathName.DEFINITION)):
+        accumulator = Accumulator(
+            inner="fp8_e5m2", outer="fp16_e5m10", chunk_size=16, saturate=saturate, **ALIGNED
+        )
+        # 16 * 768 = 12288 is within e5m2; ten times that is not.
+        assert _choice(a, b, accumulator).name is PathName.ALIGNED
+        assert _choice(10.0 * a, b, accumulator).name is name
+        assert_is_the_definition(10.0 * a, b, accumulator)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("outer", ["fp32", "fp16_e6m9"])
+def test_trees_of_float32(family, outer):
+    a, b = _family(family, 5, 43, 66)
+    accumulator = Accumulator(
+        inner="fp32", outer=outer, chunk_size=16, method=AccumulationMethod.TREE
+    )
+    choice = _choice(a, b, accumulator)
+    assert (choice.name, choice.is_wide) == (PathName.TREE, False)
+    assert_is_the_definition(a, b, accumulator)
+
+
+def test_a_tree_of_products_that_float32_does_not_hold_is_added_in_float64():
+    """(1 + 2**-13)**2 - (1 + 2**-12): 2**-26, lost if the square were rounded to 24 bits."""
+    a = np.array([[1.0 + 2.0**-13, 1.0]])
+    b = np.repeat(np.array([[1.0 + 2.0**-13], [-1.0 - 2.0**-12]]), 64, axis=1)
+    accumulator = Accumulator(format="fp32", method=AccumulationMethod.TREE)
+    choice = _choice(a, b, accumulator)
+    assert (choice.name, choice.reasons[0]) == (
+        PathName.TREE, "(a) a product is not exact in float32"
+    )  # fmt: skip
+    np.testing.assert_array_equal(matmul(a, b, accumulator), 2.0**-26)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("fmt", ["fp8_e5m2", "fp8_e4m3fn", "dlfloat16"])
+@pytest.mark.parametrize("rounding", [Rounding.NEAREST_EVEN, Rounding.TOWARD_ZERO])
+def test_trees_of_few_bits_take_the_kernel(family, fmt, rounding):
+    """Also where sums overflow: the general rule follows the format."""
+    a, b = _family(family, 5, 43, 66)
+    accumulator = Accumulator(
+        format=fmt, chunk_size=16, method=AccumulationMethod.TREE, rounding=rounding
+    )
+    assert _choice(a, b, accumulator).name is PathName.TREE
+    assert_is_the_definition(a, b, accumulator)
+
+
+def test_a_deep_tree_of_few_bits_may_grow_beyond_twice_its_sum():
+    """Three significant bits: (1 + 2**-3)**L is 1.8 for five levels, 2.03 for six."""
+    a, b = np.sign(_tame(3, 64, 66)[0]), np.ones((64, 66))
+    for chunk, general in ((32, False), (33, True)):
+        accumulator = Accumulator(
+            format="fp8_e5m2", chunk_size=chunk, method=AccumulationMethod.TREE
+        )
+        choice = _choice(a, b, accumulator)
+        assert (choice.name, choice.is_wide) == (PathName.TREE, general)
+        assert_is_the_definition(a, b, accumulator)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -179,7 +310,7 @@ def test_sums_of_negative_zeros_keep_the_sign_that_the_definition_gives():
 
 @pytest.mark.parametrize("value", [np.inf, np.nan])
 @pytest.mark.parametrize("case", CASES)
-def test_operands_that_are_not_finite_take_the_definition(case, value):
+def test_operands_that_are_not_finite_give_what_the_definition_gives(case, value):
     a, b = _tame(3, 9, 65)
     a[1, 4] = value
     accumulator = Accumulator(format="fp16_e6m9", chunk_size=4, **CASES[case][0])
