@@ -12,7 +12,7 @@ from accelsim.arch import Chip, list_chips, load_chip
 from accelsim.config import json_schema, load_yaml
 from accelsim.cost import CostTable, describe_coverage, list_cost_tables, load_cost_table
 from accelsim.errors import ConfigError, DataError, Problem, UnknownNameError
-from accelsim.files import list_resources
+from accelsim.files import ResourceKind, list_resources, resource_path
 from accelsim.formats import (
     NumberFormat,
     TensorFormat,
@@ -143,15 +143,30 @@ def _cost_table_line(table: CostTable) -> str:
 
 def _kind_of(path: Path) -> str:
     data = load_yaml(path).data
-    keys = set(data) if isinstance(data, dict) else set()
+    kind = _kind_by_keys(data)
     base = data.get("base") if isinstance(data, dict) else None
-    if isinstance(base, str) and (path.parent / base).is_file():
-        below = load_yaml(path.parent / base).data
-        keys |= set(below) if isinstance(below, dict) else set()
-    for kind, (_, mark) in FILE_KINDS.items():
-        if mark in keys:
-            return kind
+    if kind is None and isinstance(base, str):
+        kind = _kind_by_keys(load_yaml(_base_of(path, base)).data)
+    if kind is not None:
+        return kind
     marks = ", ".join(f"{mark} ({kind})" for kind, (_, mark) in FILE_KINDS.items())
     raise ConfigError(
         Problem(f"Not a file of a known kind: it has none of the keys {marks}.", file=str(path))
     )
+
+
+def _kind_by_keys(data: object) -> str | None:
+    """Return the kind whose key a file has, or None."""
+    keys = set(data) if isinstance(data, dict) else set()
+    return next((kind for kind, (_, mark) in FILE_KINDS.items() if mark in keys), None)
+
+
+def _base_of(path: Path, base: str) -> Path:
+    """Return the file that a file is laid over: one beside it, or a chip that ships."""
+    beside = path.parent / base
+    if beside.is_file():
+        return beside
+    try:
+        return resource_path(ResourceKind.ARCH_CONFIGS, base)
+    except UnknownNameError as error:
+        raise ConfigError(Problem(str(error), file=str(path), path="base")) from None

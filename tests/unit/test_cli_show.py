@@ -74,6 +74,17 @@ def test_check_reports_every_file(cli: Run, tmp_path: Path) -> None:
     assert "none.yaml" in outcome.err
 
 
+def test_check_knows_a_file_by_its_base(cli: Run, tmp_path: Path) -> None:
+    chip = tmp_path / "chip.yaml"
+    chip.write_text("base: fp8_chunk64\nname: mine\ncores: 2\n")
+    (tmp_path / "over.yaml").write_text("base: other.yaml\nname: mine\n")
+    (tmp_path / "other.yaml").write_text(cli("show", "arch", "fp16").out)
+    for name in ("chip.yaml", "over.yaml"):
+        assert "a valid arch" in cli("check", tmp_path / name).out
+    chip.write_text("base: fp8_chunk6\nname: mine\n")
+    refused(cli("check", chip), f"{chip}  base", "Did you mean fp8_chunk64?")
+
+
 class TestPhase:
     """What `show` says of a training step of ``tiny``, under the recipe of its chip."""
 
