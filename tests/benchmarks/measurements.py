@@ -31,10 +31,12 @@ from tests.benchmarks.test_gemm_speed import CASES, CHUNKED, KEY, N, operands, s
 REPEATS = 7
 #: Elements of a quantized array: 256 KiB of float32, which stay in a second-level cache.
 QUANTIZED = 1 << 16
-#: Ways to round exact sums of several products at random.
+#: Ways to sum a chunk otherwise than one product after the other, rounded at random.
 GROUPED = {
     "one rounding per chunk": {"method": AccumulationMethod.ROUND_ONCE},
     "fused pairs": {"pair": PairRule.FUSED, "pair_size": 2},
+    "aligned groups": {"method": AccumulationMethod.ALIGNED},
+    "trees": {"method": AccumulationMethod.TREE},
 }
 #: Rows, length and columns of products that are bound by reading B, or have few outputs.
 THIN_SHAPES = ((1, 2048, 1000), (4, 2048, 1000), (1, 1_000_000, 1), (4, 1_000_000, 16))
@@ -134,7 +136,7 @@ def thin_products() -> list[tuple[str, float, float]]:
 
 
 def grouped_per_second(**fields: object) -> float:
-    """Return MACs a second of a 256^3 product with stochastic rounding of groups, one thread."""
+    """Return MACs a second of a 256^3 product in groups rounded at random, one thread."""
     a, b = (matrix[:256, :256] for matrix in operands(1.0, 0.0))
     accumulator = Accumulator(**CHUNKED, rounding=Rounding.STOCHASTIC, **fields)
     run = partial(matmul, a, b, accumulator, key=KEY)

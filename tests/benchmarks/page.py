@@ -116,7 +116,7 @@ One thread, nearest-even, chunks of 64; B is read where it lies.
 
 {_table(("rows x length x columns", "CPU time", "part of BLAS"), rows)}
 
-Exact sums of several products, rounded at random, 256 x 256 x 256: {", ".join(rates)} GMAC/s.
+Sums of groups, rounded at random, 256 x 256 x 256: {", ".join(rates)} GMAC/s.
 """
 
 
