@@ -26,7 +26,11 @@ from accelsim.numerics.compiled_product import by_kernel
 from accelsim.numerics.conditions import FLOAT64_SAFE_EXPONENT
 from accelsim.numerics.exact_product import multiply_exactly
 from accelsim.numerics.operands import OperandFacts, ProductFacts, largest_magnitude
-from accelsim.numerics.over_chunks import multiply_over_chunks, pays_over_chunks
+from accelsim.numerics.over_chunks import (
+    choose_unseen,
+    multiply_over_chunks,
+    pays_over_chunks,
+)
 from accelsim.numerics.panels import skipping_pays
 from accelsim.numerics.path_choice import PathChoice, PathName, Product
 from accelsim.numerics.paths import choose_path
@@ -41,6 +45,8 @@ _Array = NDArray[np.floating[Any]]
 NARROW = 48
 #: Products that the definition forms at a time.
 DEFINITION_BLOCK = 1 << 20
+#: What the record of a path says of a kernel.
+OVER_CHUNKS = "chunks are summed side by side"
 
 
 def matmul(
@@ -118,24 +124,65 @@ def multiply_matrices(
     """
     left, right = _operand(a), _operand(b)
     batch = _check_shapes(left, right)
-    m, k, n = left.shape[-2], left.shape[-1], right.shape[-1]
-    known = _facts(left, a_format), _facts(right, b_format)
-    if accumulator.method is AccumulationMethod.INTEGER:
-        known = _if_integers(known[0], left), _if_integers(known[1], right)
-    facts = ProductFacts.of(*known, k)
-    choice = _choose(facts, accumulator, path)
-    count = math.prod(batch)
-    left = np.broadcast_to(left, (*batch, m, k)).reshape(count, m, k)
-    right = np.broadcast_to(right, (*batch, k, n)).reshape(count, k, n)
-    if n < min(m, NARROW) and choice.may_transpose:
+    stacks = _stack(left, batch), _stack(right, batch)
+    formats = a_format, b_format
+    found = None if path is not None else _multiply_unseen(*stacks, accumulator, formats, threads)
+    if found is None:
+        known = _facts(left, a_format), _facts(right, b_format)
+        if accumulator.method is AccumulationMethod.INTEGER:
+            known = _if_integers(known[0], left), _if_integers(known[1], right)
+        facts = ProductFacts.of(*known, left.shape[-1])
+        choice = _choose(facts, accumulator, path)
+        found = _multiply_known(*stacks, accumulator, choice, facts, threads, key)
+    out, ran = found
+    shape = (*batch, left.shape[-2], right.shape[-1])
+    return Product(out.astype(_result_dtype(accumulator), copy=False).reshape(shape), ran)
+
+
+def _stack(x: _Array, batch: tuple[int, ...]) -> _Array:
+    """Return an operand as one matrix per product of a batch."""
+    matrix = x.shape[-2:]
+    return np.broadcast_to(x, (*batch, *matrix)).reshape(math.prod(batch), *matrix)
+
+
+def _multiply_unseen(
+    a: _Array,
+    b: _Array,
+    accumulator: Accumulator,
+    formats: tuple[NumberFormat | None, NumberFormat | None],
+    threads: int,
+) -> tuple[_Array, PathChoice] | None:
+    """Multiply without a look at the operands, or return None: where that cannot be, or failed."""
+    promised = [None if fmt is None else OperandFacts.of_format(fmt) for fmt in formats]
+    if promised[0] is None or promised[1] is None or 0 in (*a.shape, b.shape[2]):
+        return None
+    shape = (*a.shape[1:], b.shape[2])
+    choice = choose_unseen((promised[0], promised[1]), shape, accumulator)
+    if choice is None or not has_numba():
+        return None
+    _trust(choice, accumulator, over_chunks=True)
+    out = multiply_over_chunks(a, b, accumulator, choice, threads)
+    if not np.isfinite(out).all():
+        return None
+    return out, choice.because("operands were not looked at").because(OVER_CHUNKS)
+
+
+def _multiply_known(
+    a: _Array,
+    b: _Array,
+    accumulator: Accumulator,
+    choice: PathChoice,
+    facts: ProductFacts,
+    threads: int,
+    key: StreamKey | None,
+) -> tuple[_Array, PathChoice]:
+    """Multiply (batch, m, k) by (batch, k, n), or the transposed ones; say what ran."""
+    if b.shape[2] < min(a.shape[1], NARROW) and choice.may_transpose:
         # Few columns would leave most lanes of a vector idle; products commute.
-        flipped = right.swapaxes(1, 2), left.swapaxes(1, 2)
+        flipped = b.swapaxes(1, 2), a.swapaxes(1, 2)
         out, ran = _dispatch(*flipped, accumulator, choice, facts, threads, key)
-        out = out.swapaxes(1, 2)
-    else:
-        out, ran = _dispatch(left, right, accumulator, choice, facts, threads, key)
-    values = out.astype(_result_dtype(accumulator), copy=False).reshape(*batch, m, n)
-    return Product(values, ran)
+        return out.swapaxes(1, 2), ran
+    return _dispatch(a, b, accumulator, choice, facts, threads, key)
 
 
 def _dispatch(
@@ -168,7 +215,7 @@ def _dispatch(
         if pays_over_chunks(choice, shape, accumulator.chunk_length(shape[1]), work=work):
             _trust(choice, accumulator, over_chunks=True)
             out = multiply_over_chunks(a, b, accumulator, choice, threads)
-            choice = choice.because("chunks are summed side by side")
+            choice = choice.because(OVER_CHUNKS)
         else:
             _trust(choice, accumulator)
             out = by_kernel(a, b, accumulator, choice, threads, key, skip_zeros=skips)

@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.numerics import rules
+from accelsim.numerics.operands import OperandFacts, ProductFacts
 from accelsim.numerics.panels import CACHE_LINE_BYTES, PANEL_BYTES, aligned, lanes_of
 from accelsim.numerics.path_choice import PathChoice
+from accelsim.numerics.paths import choose_path
 from accelsim.numerics.threads import PIECES_PER_THREAD, run_tasks
 from accelsim.precision import Accumulator
 
@@ -33,6 +35,8 @@ TOGETHER = 4
 #: the same with both factors from memory, to lay a vector of operands, to lay and add a vector
 #: of chunk sums, to pack a vector of B for the other kernels, and what a product costs once.
 STEP, LAYING, ADDING, PACKING, ONCE = 1.2, 2.5, 6.0, 2.0, 1.5e4
+#: Time to look at a vector of an operand, in times of what a look saves in a step.
+LOOKING = 4
 
 
 class Layout(NamedTuple):
@@ -88,6 +92,37 @@ def pays_over_chunks(
 def _alone(count: int) -> int:
     """Return the time of so many rows, or columns, in times of one among four."""
     return count + count % TOGETHER
+
+
+def choose_unseen(
+    promised: tuple[OperandFacts, OperandFacts],
+    shape: tuple[int, int, int],
+    accumulator: Accumulator,
+) -> PathChoice | None:
+    """Return a path for operands nobody has looked at, if that is faster and its result tells.
+
+    To look at the operands of few outputs takes as long as their product, and saves nothing
+    but the bound of every sum. What formats promise proves all else but that operands are
+    finite; where one is not, or a sum overflows, nor is its output.
+    """
+    m, k, n = shape
+    if m * n > LOOKING * (m + n):
+        return None
+    choice = choose_path(ProductFacts.of(*promised, k), accumulator)
+    if not (_tells(choice.inner) and _tells(choice.outer)):
+        return None
+    # The other kernels take the shorter side for rows.
+    shape = (min(m, n), k, max(m, n))
+    return choice if pays_over_chunks(choice, shape, accumulator.chunk_length(k)) else None
+
+
+def _tells(rule: rules.Rule | None) -> bool:
+    """Return whether a sum that is not finite stays so."""
+    if isinstance(rule, rules.Ordered32):
+        return True
+    if not isinstance(rule, rules.Rule32) or isinstance(rule.bound, rules.Clamped):
+        return False
+    return isinstance(rule.rounding, rules.Split | rules.Grid)
 
 
 def multiply_over_chunks(

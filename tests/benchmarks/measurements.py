@@ -39,7 +39,9 @@ GROUPED = {
     "trees": {"method": AccumulationMethod.TREE},
 }
 #: Rows, length and columns of products that are bound by reading B, or have few outputs.
-THIN_SHAPES = ((1, 2048, 1000), (4, 2048, 1000), (1, 1_000_000, 1), (4, 1_000_000, 16))
+THIN_SHAPES = (
+    (1, 2048, 1000), (4, 2048, 1000), (1, 1_000_000, 1), (4, 1_000_000, 16), (27, 100_000, 16),
+)  # fmt: skip
 #: First product of a process, in CPU seconds, after Numba itself was imported.
 _FIRST_PRODUCT = """
 import sys, time

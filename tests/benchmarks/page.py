@@ -112,7 +112,8 @@ def thin() -> str:
     ]
     return f"""## Few rows, long sums
 
-One thread, nearest-even, chunks of 64; B is read where it lies.
+One thread, nearest-even, chunks of 64. Operands are read where they lie; where outputs are few,
+a vector holds sums of 64 chunks, and no time is spent on a look at the operands.
 
 {_table(("rows x length x columns", "CPU time", "part of BLAS"), rows)}
 

@@ -13,6 +13,7 @@ from accelsim.precision import AccumulationMethod, Accumulator, IntegerOverflow
 from tests.oracles.dot_products import FAMILIES, adversarial
 
 KERNEL = "chunks are summed side by side"
+UNSEEN = "operands were not looked at"
 #: Chunks that a vector holds: of float32 sums, and of float64 sums.
 LANES, WIDE_LANES = 64, 32
 CODES = get_format("fp8_e5m2").decode(np.arange(256, dtype=np.uint8)).astype(np.float64)
@@ -46,6 +47,7 @@ KEY = StreamKey(seed=3)
 def always(monkeypatch):
     """Take the kernel whatever it costs."""
     monkeypatch.setattr(gemm, "pays_over_chunks", lambda *_, **__: True)
+    monkeypatch.setattr(over_chunks, "pays_over_chunks", lambda *_, **__: True)
 
 
 def _fp8(*shape, seed=0):
@@ -164,6 +166,49 @@ def test_a_saturating_integer_register(always):
         chunk_size=9,
     )
     assert assert_is_the_definition(a, b, accumulator).name is PathName.CLAMPED
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("name", ["fp16_e6m9", "fp16_e5m10", "fp32"])
+def test_operands_that_nobody_looks_at(always, name, family):
+    """Where a sum overflows they are looked at after all."""
+    e5m2 = get_format("fp8_e5m2")
+    a = adversarial(family, CODES, (2, 300), 1).astype(np.float32)
+    b = adversarial(family, CODES, (3, 300), 2).astype(np.float32).T
+    accumulator = Accumulator(format=name, chunk_size=4)
+    path = assert_is_the_definition(a, b, accumulator, a_format=e5m2, b_format=e5m2)
+    values = multiply_matrices(a, b, accumulator, path="definition").values
+    overflows = not np.isfinite(values).all()
+    assert (UNSEEN in path.reasons) is not overflows
+
+
+@pytest.mark.parametrize("special", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("fields", [{"format": "fp16_e6m9"}, {"format": "fp16_e5m10"}])
+def test_what_is_not_finite_is_found_without_a_look(always, special, fields):
+    e5m2 = get_format("fp8_e5m2")
+    for place in (0, 200, 301):
+        a, b = _fp8(2, 302, seed=1), _fp8(302, 3, seed=2)
+        b[place, 1] = special
+        path = assert_is_the_definition(
+            a, b, Accumulator(**fields, chunk_size=4), a_format=e5m2, b_format=e5m2
+        )
+        assert UNSEEN not in path.reasons
+
+
+def test_who_is_looked_at(always):
+    """Sums that a bound may hide, many outputs, and operands of no format or one of no bounds."""
+    e5m2 = get_format("fp8_e5m2")
+    known = {"a_format": e5m2, "b_format": e5m2}
+    plain = Accumulator(format="fp16_e6m9", chunk_size=4)
+    clamped = Accumulator(format="fp16_e6m9", chunk_size=4, saturate=True)
+    a, b = _fp8(2, 300, seed=1), _fp8(300, 3, seed=2)
+    assert UNSEEN in multiply_matrices(a, b, plain, **known).path.reasons
+    assert UNSEEN not in multiply_matrices(a, b, plain, a_format=e5m2).path.reasons
+    assert UNSEEN not in multiply_matrices(a, b, clamped, **known).path.reasons
+    many = multiply_matrices(_fp8(16, 300, seed=1), _fp8(300, 16, seed=2), plain, **known)
+    assert UNSEEN not in many.path.reasons
+    asked = multiply_matrices(a, b, plain, path="fast", **known)
+    assert UNSEEN not in asked.path.reasons
 
 
 @pytest.mark.parametrize(
