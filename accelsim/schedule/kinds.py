@@ -19,9 +19,18 @@ from accelsim.workload.ops import Gemm, Phase
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kind:
-    """Schedules that differ in names alone; a kind equals itself and costs nothing to look up."""
+    """Schedules that differ in names alone; a kind equals itself and costs nothing to look up.
+
+    Parameters
+    ----------
+    schedule : Schedule
+        One of them, without names.
+    block_count : int
+        Blocks of all its cores: tables of all blocks are kept only where they are few.
+    """
 
     schedule: Schedule
+    block_count: int
 
 
 def kind_of(schedule: Schedule) -> Kind:
@@ -60,4 +69,5 @@ def _one_gemm(op: Gemm) -> Gemm:
 
 @lru_cache(maxsize=2**10)
 def _kind(op: Same[Gemm], mapping: Same[Mapping], cores: int) -> Kind:
-    return Kind(Schedule(op=op.it, mapping=mapping.it, cores=cores))
+    schedule = Schedule(op=op.it, mapping=mapping.it, cores=cores)
+    return Kind(schedule, schedule.block_count)

@@ -99,18 +99,24 @@ def traffic_table(schedule: Schedule, *, a: Place | None, b: Place | None) -> Tr
     a, b : Place or None
         Where its operands are; None is in DRAM.
     """
-    if schedule.block_count > REMEMBERED_BLOCKS:
-        return _table(schedule, a, b)
-    return _remembered(kind_of(schedule), a, b)
+    kind = kind_of(schedule)
+    if kind.block_count > REMEMBERED_BLOCKS:
+        return _table(block_table(schedule), a, b)
+    return _remembered(kind, a, b)
 
 
 @lru_cache(maxsize=256)
 def _remembered(kind: Kind, a: Place | None, b: Place | None) -> TrafficTable:
-    return _table(kind.schedule, a, b)
+    return _table(_blocks(kind), a, b)
 
 
-def _table(schedule: Schedule, a: Place | None, b: Place | None) -> TrafficTable:
-    blocks, op = block_table(schedule), schedule.stored_op
+@lru_cache(maxsize=128)
+def _blocks(kind: Kind) -> BlockTable:
+    return block_table(kind.schedule)
+
+
+def _table(blocks: BlockTable, a: Place | None, b: Place | None) -> TrafficTable:
+    op = blocks.schedule.stored_op
     return TrafficTable(
         blocks=blocks,
         a=_loads(blocks, op.a, A_DIMS, a),
