@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numpy as np
+from pydantic import BaseModel
 
 from accelsim._version import __version__
 from accelsim.arch import Chip, load_chip
 from accelsim.errors import ConfigError
 from accelsim.explore.parameters import Override, split_overrides
+from accelsim.identity import by_identity
 from accelsim.precision import Recipe, get_recipe
 from accelsim.workload import Workload, load_workload
 from accelsim.workload.importers import check_options, import_network, is_foreign
@@ -160,7 +162,7 @@ def load_named(
 def input_hashes(job: Job) -> dict[str, str]:
     """Return the SHA-256 of everything that the run read."""
     models = {"arch": job.chip, "recipe": job.recipe, "workload": job.workload}
-    hashes = {name: _sha256(model.model_dump_json().encode()) for name, model in models.items()}
+    hashes = {name: _model_hash(model) for name, model in models.items()}
     sources: dict[str, InputSource | None] = (
         {f"input.{name}": source for name, source in job.input.items()}
         if isinstance(job.input, Mapping)
@@ -173,6 +175,12 @@ def input_hashes(job: Job) -> dict[str, str]:
     if job.imported_weights is not None and job.numerics != "off":
         hashes["weights"] = job.imported_weights.digest()
     return hashes
+
+
+@by_identity(maxsize=64)
+def _model_hash(model: BaseModel) -> str:
+    """Return the hash of a model, which is frozen; the points of a sweep share many."""
+    return _sha256(model.model_dump_json().encode())
 
 
 def _contents(source: InputSource | None) -> bytes | None:
