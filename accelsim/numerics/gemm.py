@@ -153,11 +153,9 @@ def _multiply_unseen(
     threads: int,
 ) -> tuple[_Array, PathChoice] | None:
     """Multiply without a look at the operands, or return None: where that cannot be, or failed."""
-    promised = [None if fmt is None else OperandFacts.of_format(fmt) for fmt in formats]
-    if promised[0] is None or promised[1] is None or 0 in (*a.shape, b.shape[2]):
+    if not (a.size and b.size):
         return None
-    shape = (*a.shape[1:], b.shape[2])
-    choice = choose_unseen((promised[0], promised[1]), shape, accumulator)
+    choice = choose_unseen(formats, (*a.shape[1:], b.shape[2]), accumulator)
     if choice is None or not has_numba():
         return None
     _trust(choice, accumulator, over_chunks=True)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.formats import NumberFormat
 from accelsim.numerics import rules
 from accelsim.numerics.operands import OperandFacts, ProductFacts
 from accelsim.numerics.panels import CACHE_LINE_BYTES, PANEL_BYTES, aligned, lanes_of
@@ -95,7 +96,7 @@ def _alone(count: int) -> int:
 
 
 def choose_unseen(
-    promised: tuple[OperandFacts, OperandFacts],
+    formats: tuple[NumberFormat | None, NumberFormat | None],
     shape: tuple[int, int, int],
     accumulator: Accumulator,
 ) -> PathChoice | None:
@@ -108,7 +109,10 @@ def choose_unseen(
     m, k, n = shape
     if m * n > LOOKING * (m + n):
         return None
-    choice = choose_path(ProductFacts.of(*promised, k), accumulator)
+    left, right = (None if fmt is None else OperandFacts.of_format(fmt) for fmt in formats)
+    if left is None or right is None:
+        return None
+    choice = choose_path(ProductFacts.of(left, right, k), accumulator)
     if not (_tells(choice.inner) and _tells(choice.outer)):
         return None
     # The other kernels take the shorter side for rows.

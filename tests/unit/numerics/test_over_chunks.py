@@ -155,6 +155,19 @@ def test_what_is_not_finite_stays_in_its_output(always, special):
         assert_is_the_definition(a, b, Accumulator(format="fp16_e6m9", chunk_size=4))
 
 
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [((0, 400), (400, 2)), ((2, 0), (0, 3)), ((1, 400), (400, 0)), ((0, 1, 400), (0, 400, 2))],
+)
+def test_nothing_is_added_to_nothing(always, left, right):
+    e5m2, accumulator = get_format("fp8_e5m2"), Accumulator(format="fp16_e6m9", chunk_size=4)
+    product = multiply_matrices(
+        np.ones(left), np.ones(right), accumulator, a_format=e5m2, b_format=e5m2
+    )
+    assert product.values.shape == np.matmul(np.ones(left), np.ones(right)).shape
+    assert not product.values.any()
+
+
 def test_a_saturating_integer_register(always):
     rng = np.random.default_rng(0)
     a, b = rng.integers(-99, 99, (2, 500)), rng.integers(-9, 99, (500, 3))
