@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from accelsim.arch.chip import Chip
-from accelsim.schedule.kinds import op_shape_key
+from accelsim.schedule.kinds import kind_of
 from accelsim.schedule.schedule import Schedule
 from accelsim.schedule.traffic import (
     Place,
@@ -94,7 +94,7 @@ def trace_traffic(
             if isinstance(op, Gemm):
                 schedule = schedules[op.name]
                 operands = (places.get(op.a.tensor), places.get(op.b.tensor))
-                key = (op_shape_key(op), schedule.mapping, operands)
+                key = (kind_of(schedule), operands)
                 if key not in loads:
                     loads[key] = _gemm_reads(schedule, places)
                 moved = loads[key]

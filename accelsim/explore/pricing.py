@@ -15,7 +15,7 @@ from accelsim.cost import (
 )
 from accelsim.formats import NumberFormat
 from accelsim.numerics.execution import Execution
-from accelsim.schedule import Schedule, op_shape_key
+from accelsim.schedule import Schedule, kind_of
 from accelsim.timing import Timeline
 from accelsim.workload import Gemm, Trace, VectorOp
 
@@ -50,7 +50,7 @@ def price_trace(
         made: NumberFormat | None = None
         if isinstance(op, Gemm):
             work: Schedule | VectorOp = schedules[op.name]
-            key = (op_shape_key(op), schedules[op.name].mapping, moved)
+            key = (kind_of(schedules[op.name]), moved)
         else:
             work, made = op, trace.tensors[op.outputs[0]].format
             key = (op.function, op.elements, op.compute_format, made, moved)

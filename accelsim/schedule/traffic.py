@@ -27,7 +27,7 @@ from functools import lru_cache
 
 from accelsim.arch.chip import Chip
 from accelsim.identity import Same, by_identity
-from accelsim.schedule.kinds import op_shape_key
+from accelsim.schedule.kinds import kind_of
 from accelsim.schedule.schedule import Block, Schedule
 from accelsim.schedule.working_set import largest_block_bytes, packed_bytes, tile_bytes
 from accelsim.workload.ops import Gemm, Op, Role, TensorInfo, VectorOp
@@ -372,7 +372,7 @@ def _spare(
     for group in groups:
         key: Hashable = None
         if isinstance(group.head, Gemm):
-            key = (op_shape_key(group.head), schedules[group.head.name].mapping)
+            key = kind_of(schedules[group.head.name])
         if key not in known:
             known[key] = spare_bytes(group, chip, schedules)
         found.append(known[key])

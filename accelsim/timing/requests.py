@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from accelsim.arch.chip import Chip
+from accelsim.identity import Same
 from accelsim.schedule.prefetch import weights_ahead
 from accelsim.schedule.schedule import Schedule
 from accelsim.schedule.traffic import (
@@ -69,7 +70,7 @@ class Request:
         )
         shape = (head.groups, head.m, head.n, head.k)
         widths = (head.out.format.bits, head.accumulator.outer.bits)
-        return (self.schedule.mapping, shape, operands, widths, rest)
+        return (Same(self.schedule.mapping), shape, operands, widths, rest)
 
     def peak_macs_per_cycle(self, chip: Chip) -> int:
         """Return the MACs per cycle of all cores at the op's rate; 0 for a vector op."""
