@@ -116,10 +116,8 @@ def two_level_reach(
     products: ProductFacts, accumulator: Accumulator, inner: FloatFormat, outer: FloatFormat
 ) -> float:
     """Bound the magnitude of every sum, whatever the rounding, if none underflows."""
-    chunk, roundings = (
-        longest_chunk(products, accumulator),
-        roundings_per_chunk(products, accumulator),
-    )
+    chunk = longest_chunk(products, accumulator)
+    roundings = roundings_per_chunk(products, accumulator)
     reach = stochastic_reach(products.largest, chunk, inner, roundings)
     return stochastic_reach(reach, -(-products.k // chunk), outer)
 

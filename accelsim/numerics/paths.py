@@ -170,9 +170,11 @@ def _tree(
 
     The general rule needs no proof: it adds any two numbers of float64, and follows the
     format where they overflow. For the others, what is proved of a product and a
-    sum must hold of two products too. (a) to (c) name no order, and are true of both addends.
-    Stochastic sums are multiples of the products' lowest bit, as before, and grow by
-    fewer roundings. What does not carry over, `_no_rule_of_sequences` says.
+    sum must hold of two products too. (a) to (c) name no order, and are true of both addends;
+    two sums at their bound are at most twice as large as a sum and a product, and the
+    constants of float32 have room for four times. Stochastic sums are multiples of the
+    products' lowest bit, as before, and grow by fewer roundings. What does not carry over,
+    `_no_rule_of_sequences` says.
     """
     choice = _sequential(products, accumulator, inner, outer)
     obstacle = _no_rule_of_sequences(choice, products, accumulator, inner)

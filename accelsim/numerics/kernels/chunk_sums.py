@@ -202,13 +202,13 @@ def _sum_tree(
     base = 2 * begin
     slot = 2 * lanes
     while True:
-        index = (count - 1) >> 1
-        if count & 1:
-            last = load(sums, slot) if is_full else node
-            node = _add_node(rule, last, zero, base, index, sums, slot, lanes, words)
+        is_odd = count & 1 == 1
+        if is_odd or not is_full:
+            waiting = load(sums, slot)
+            x = waiting if is_full else node
+            y = zero if is_odd else waiting
+            node = _add_node(rule, x, y, base, (count - 1) >> 1, sums, slot, lanes, words)
             is_full = False
-        elif not is_full:
-            node = _add_node(rule, node, load(sums, slot), base, index, sums, slot, lanes, words)
         count = (count + 1) >> 1
         base += count
         slot += lanes
