@@ -155,7 +155,7 @@ def _multiply_unseen(
     """Multiply without a look at the operands, or return None: where that cannot be, or failed."""
     if not (a.size and b.size):
         return None
-    choice = choose_unseen(formats, (*a.shape[1:], b.shape[2]), accumulator)
+    choice = choose_unseen(formats, (*a.shape, b.shape[2]), accumulator)
     if choice is None or not has_numba():
         return None
     _trust(choice, accumulator, over_chunks=True)
@@ -210,7 +210,8 @@ def _dispatch(
         shape = (a.shape[1], *b.shape[1:])
         skips = choice.may_skip_zeros and facts.finite and skipping_pays(facts.zero_share, *shape)
         work = 1.0 - facts.zero_share if skips else 1.0
-        if pays_over_chunks(choice, shape, accumulator.chunk_length(shape[1]), work=work):
+        chunk = accumulator.chunk_length(a.shape[2])
+        if pays_over_chunks(choice, (*a.shape, b.shape[2]), chunk, work=work):
             _trust(choice, accumulator, over_chunks=True)
             out = multiply_over_chunks(a, b, accumulator, choice, threads)
             choice = choice.because(OVER_CHUNKS)

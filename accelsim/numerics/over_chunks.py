@@ -68,13 +68,14 @@ class Cut(NamedTuple):
 
 
 def pays_over_chunks(
-    choice: PathChoice, shape: tuple[int, int, int], chunk: int, *, work: float = 1.0
+    choice: PathChoice, shape: tuple[int, int, int, int], chunk: int, *, work: float = 1.0
 ) -> bool:
-    """Return whether (m, k) by (k, n) is faster with chunks in the lanes, where that can be.
+    """Return whether a product is faster with chunks in the lanes, where that can be.
 
-    `work` is the part of its products that the other kernel does not skip.
+    Its shape is (batch, m, k, n); `work` is the part of its products that the other kernel
+    does not skip.
     """
-    m, k, n = shape
+    batches, m, k, n = shape
     if choice.is_stochastic or isinstance(choice.inner, rules.ChunkRule) or m * n > MAX_OUTPUTS:
         return False
     dtype = _carrier(choice)
@@ -86,7 +87,7 @@ def pays_over_chunks(
     sums = min(m * _alone(n), n * _alone(m))
     laying = LAYING * (m + n) * -(-chunk // square) * square / chunk
     adding = ADDING * chunks * -(-m * n // lanes)
-    own = steps * (STEP * sums + laying) + adding + ONCE
+    own = steps * (STEP * sums + laying) + adding + ONCE / max(1, batches)
     return own < k * (work * _alone(m) * -(-n // lanes) + PACKING * n / lanes)
 
 
@@ -97,7 +98,7 @@ def _alone(count: int) -> int:
 
 def choose_unseen(
     formats: tuple[NumberFormat | None, NumberFormat | None],
-    shape: tuple[int, int, int],
+    shape: tuple[int, int, int, int],
     accumulator: Accumulator,
 ) -> PathChoice | None:
     """Return a path for operands nobody has looked at, if that is faster and its result tells.
@@ -106,7 +107,7 @@ def choose_unseen(
     but the bound of every sum. What formats promise proves all else but that operands are
     finite; where one is not, or a sum overflows, nor is its output.
     """
-    m, k, n = shape
+    batches, m, k, n = shape
     if m * n > LOOKING * (m + n):
         return None
     left, right = (None if fmt is None else OperandFacts.of_format(fmt) for fmt in formats)
@@ -116,7 +117,7 @@ def choose_unseen(
     if not (_tells(choice.inner) and _tells(choice.outer)):
         return None
     # The other kernels take the shorter side for rows.
-    shape = (min(m, n), k, max(m, n))
+    shape = (batches, min(m, n), k, max(m, n))
     return choice if pays_over_chunks(choice, shape, accumulator.chunk_length(k)) else None
 
 

@@ -248,6 +248,13 @@ def test_chunks_take_the_lanes_where_columns_leave_them_idle(shape, chunk, runs)
     assert (KERNEL in multiply_matrices(a, b, accumulator).path.reasons) is runs
 
 
+def test_what_a_product_costs_once_is_shared_by_a_batch():
+    accumulator = Accumulator(format="fp16_e6m9", chunk_size=64)
+    for batches, runs in ((1, False), (64, True)):
+        a, b = _fp8(batches, 1, 6272, seed=1), _fp8(batches, 6272, 3, seed=2)
+        assert (KERNEL in multiply_matrices(a, b, accumulator).path.reasons) is runs
+
+
 def test_random_sums_and_sums_of_groups_keep_their_own_kernels():
     a, b = _fp8(1, 20_000, seed=1), _fp8(20_000, 1, seed=2)
     for fields in ({"rounding": Rounding.STOCHASTIC}, {"method": AccumulationMethod.TREE}):
