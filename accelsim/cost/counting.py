@@ -52,6 +52,7 @@ from accelsim.schedule.schedule import Schedule
 from accelsim.schedule.traffic import combining_additions
 from accelsim.workload.error_view import ErrorView
 from accelsim.workload.ops import VectorOp
+from accelsim.workload.transposed_view import TransposedView
 from accelsim.workload.views import ConvolutionView, View
 from accelsim.workload.window_footprint import touched_by_grid
 
@@ -307,6 +308,8 @@ def _touched(view: View, rows: Cut, columns: Cut) -> int:
 
 @lru_cache(maxsize=2**12)
 def _touched_once(view: View, rows: Cut, columns: Cut) -> int:
+    if isinstance(view, TransposedView):
+        return _touched(view.view, columns, rows)
     down = [(one.range, one.count) for one in range_classes(rows, row_period(view))]
     across = [(one.range, one.count) for one in range_classes(columns, column_period(view))]
     if isinstance(view, ConvolutionView | ErrorView):

@@ -20,6 +20,7 @@ transfers. Values never enter.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -184,16 +185,14 @@ def place_tensors(
     places = dict.fromkeys((name for group in groups for name in group.reads), Place.DRAM)
     for at, names in enumerate(stored):
         for name in names:
-            life = range(at, last_read.get(name, at) + 1)
+            end = last_read.get(name, at) + 1
             size = tensors[name].stored_bytes
             stays = name not in outputs and name not in extended
-            stays = stays and all(_fits(spare[i], size) for i in life)
             stays = stays and tensors[name].role not in (Role.WEIGHT, Role.STATE)
+            stays = stays and size <= min(spare[at:end], default=math.inf)
             places[name] = Place.SCRATCHPAD if stays else Place.DRAM
             if stays:
-                for i in life:
-                    room = spare[i]
-                    spare[i] = None if room is None else room - size
+                spare[at:end] = [room - size for room in spare[at:end]]
     return places
 
 
@@ -363,24 +362,19 @@ def spare_bytes(group: OpGroup, chip: Chip, schedules: Mapping[str, Schedule]) -
     return chip.cores * max(0, capacity - halves * working)
 
 
-def _spare(
-    groups: Sequence[OpGroup], chip: Chip, schedules: Mapping[str, Schedule]
-) -> list[int | None]:
-    """Return `spare_bytes` of every group; equal GEMMs are looked at once."""
-    known: dict[Hashable, int | None] = {}
+def _spare(groups: Sequence[OpGroup], chip: Chip, schedules: Mapping[str, Schedule]) -> list[float]:
+    """Return `spare_bytes` of every group, infinity for no limit; equal GEMMs are one kind."""
+    known: dict[Hashable, float] = {}
     found = []
     for group in groups:
         key: Hashable = None
         if isinstance(group.head, Gemm):
             key = kind_of(schedules[group.head.name])
         if key not in known:
-            known[key] = spare_bytes(group, chip, schedules)
+            spare = spare_bytes(group, chip, schedules)
+            known[key] = math.inf if spare is None else spare
         found.append(known[key])
     return found
-
-
-def _fits(room: int | None, size: int) -> bool:
-    return room is None or size <= room
 
 
 def _inputs(op: Op) -> tuple[str, ...]:
