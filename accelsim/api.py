@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -256,7 +256,7 @@ def sweep(
 def _evaluate_point(job: Job) -> dict[str, Any]:
     """Return a sweep's row: status, then the totals and the worst output error."""
     try:
-        result = _assembled(job, _silent, config={}, hashes={})
+        result = _assembled(job, _silent, totals_only=True)
     except (MappingError, UnsupportedError) as error:
         return {"status": "infeasible", "reason": str(error)}
     totals = result.totals.document()
@@ -265,15 +265,13 @@ def _evaluate_point(job: Job) -> dict[str, Any]:
 
 
 def _run_job(job: Job, on_progress: Progress) -> RunResult:
-    result = _assembled(job, on_progress, config=resolved(job), hashes=input_hashes(job))
+    result = _assembled(job, on_progress)
     more = (*_unread(job), *(job.imported.warnings() if job.imported else ()))
     return replace(result, warnings=(*result.warnings, *more)) if more else result
 
 
-def _assembled(
-    job: Job, on_progress: Progress, *, config: Mapping[str, Any], hashes: Mapping[str, str]
-) -> RunResult:
-    """Return what the readings of a job say, with what is said about its inputs."""
+def _assembled(job: Job, on_progress: Progress, *, totals_only: bool = False) -> RunResult:
+    """Return what the readings of a job say; without inputs and busy times if totals are enough."""
     on_progress(f"{job.workload.name} on {job.chip.name}: schedule")
     trace = _lowered(job.workload, job.recipe, job.batch, job.phase)
     if job.numerics != "off":
@@ -281,7 +279,7 @@ def _assembled(
     schedules = make_schedules(trace.ops, job.chip)
     execution, provenance = _execute(job, trace, schedules, on_progress)
     on_progress(f"{job.workload.name} on {job.chip.name}: time")
-    clock = simulate if job.mode == "event" else estimate
+    clock = simulate if job.mode == "event" else partial(estimate, intervals=not totals_only)
     timeline = clock(trace, job.chip, schedules)
     on_progress(f"{job.workload.name} on {job.chip.name}: energy and area")
     price = price_trace(job.chip, trace, schedules, timeline, execution)
@@ -290,8 +288,8 @@ def _assembled(
         chip=job.chip,
         recipe=job.recipe,
         provenance=provenance,
-        config=config,
-        input_hashes=hashes,
+        config={} if totals_only else resolved(job),
+        input_hashes={} if totals_only else input_hashes(job),
         numerics=job.numerics,
         seed=job.seed,
         version=__version__,

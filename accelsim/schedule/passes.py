@@ -9,7 +9,7 @@ definition; a test holds the two together.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from math import lcm
 
@@ -72,7 +72,12 @@ class PassGroup:
 
     def times(self, count: int) -> PassGroup:
         """Return `count` such passes, however many these are."""
-        return self if count == self.count else replace(self, count=count)
+        if count == self.count:
+            return self
+        return PassGroup(
+            count, self.rows_used, self.cols_used, self.vectors, self.m, self.n, self.k,
+            self.k_first, self.k_last, self.recirculates, self.outer_adds,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

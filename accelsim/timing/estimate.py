@@ -37,7 +37,9 @@ from accelsim.workload.ops import Gemm, VectorOp
 from accelsim.workload.trace import Trace
 
 
-def estimate(trace: Trace, chip: Chip, schedules: Mapping[str, Schedule]) -> Timeline:
+def estimate(
+    trace: Trace, chip: Chip, schedules: Mapping[str, Schedule], *, intervals: bool = True
+) -> Timeline:
     """Return about when the ops of a trace run, and where their cycles go.
 
     The rows are those of `simulate`, stalls by cause that add up exactly included.
@@ -50,13 +52,15 @@ def estimate(trace: Trace, chip: Chip, schedules: Mapping[str, Schedule]) -> Tim
         The machine.
     schedules : mapping from str to Schedule
         One for every GEMM, by name.
+    intervals : bool
+        Say when units were busy; to leave it out changes no cycle and saves time.
 
     Raises
     ------
     KeyError
         If a GEMM has no schedule.
     """
-    machine = _Machine(chip, Speeds.of(chip), _paths(chip))
+    machine = _Machine(chip, Speeds.of(chip), _paths(chip), intervals)
     return timeline_of(trace, chip, schedules, lambda request: _answer(request, machine))
 
 
@@ -67,6 +71,7 @@ class _Machine:
     chip: Chip
     speeds: Speeds
     paths: Paths
+    intervals: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +113,7 @@ def _answer(request: Request, machine: _Machine) -> OpTiming:
         dram_read_bytes=work.load.dram_bytes,
         dram_write_bytes=work.store.dram_bytes,
         link_bytes=work.load.link_bytes + work.store.link_bytes,
-        relative_intervals=busy_intervals([log]),
+        relative_intervals=busy_intervals([log]) if machine.intervals else (),
         idle_read_bytes=idle,
     )
 
@@ -128,7 +133,7 @@ def _vector_work(request: Request, machine: _Machine) -> Work:
     done = np.arange(count + 1)
     load, store = (shared_out(one, done, count) for one in (request.read, request.write))
     once = np.ones(count, np.int64)
-    loads, stores = (entries.moves(one, one, once, speeds=machine.speeds) for one in (load, store))
+    loads, stores = entries.moves(((load, load), (store, store)), once, speeds=machine.speeds)
     made = [
         Row(
             load=one,
@@ -166,10 +171,8 @@ def _gemm_work(request: Request, machine: _Machine) -> Work:
     first = rows.first_load + last_part(right, rows.b_parts) + last_part(beside, rows.out_parts)
     spilled = rows.table.psum_write
     store, last = written + spilled, last_part(written, rows.out_parts) + spilled
-    loads, stores = (
-        rows.entries.moves(*moves, rows.parts, speeds=machine.speeds)
-        for moves in ((load, first), (store, last))
-    )
+    ways = ((load, first), (store, last))
+    loads, stores = rows.entries.moves(ways, rows.parts, speeds=machine.speeds)
     lanes = extras.lane_cycles(rows.done).tolist()
     made = _rows(rows, loads, stores, lanes, fallback=fallback)
     closing = Cycles(chip.vector_unit.latency_cycles) if fallback else rows.closing

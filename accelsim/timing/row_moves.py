@@ -7,7 +7,7 @@ the border of the row, the others are alike.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import gcd
 
@@ -90,43 +90,54 @@ class Entries:
         """Return the sums over the cores for every row, shape (..., rows)."""
         return np.add.reduceat(columns[..., self.order], self.starts, axis=-1)
 
-    def of_first_core(self, columns: Column) -> Column:
-        """Return the entry of the first core in every row, 0 where it has none."""
-        mine = columns * (self.cores == 0)
-        return self.sums(mine)
-
-    def moves(self, whole: Moves, part: Moves, parts: Column, *, speeds: Speeds) -> Iterator[Move]:
-        """Yield what each row moves in one direction.
+    def moves(
+        self, ways: Sequence[tuple[Moves, Moves]], parts: Column, *, speeds: Speeds
+    ) -> tuple[list[Move], ...]:
+        """Return what each row moves, for every way that bytes go.
 
         Parameters
         ----------
-        whole, part : Moves
+        ways : sequence of (Moves, Moves)
             All of each entry, and its part at the border of its row.
         parts : array, shape (entries,)
             Into how many parts each is cut.
         speeds : Speeds
             Of the media that they cross.
         """
+        # (way, whole or part, DRAM or link, entries), and its two media apart.
+        sizes = np.array([(whole.bytes, part.bytes) for whole, part in ways])
+        drams, links = sizes[:, :, 0], sizes[:, :, 1]
+        whole, part = drams[:, 0], drams[:, 1]
         others = np.maximum(1, parts - 1)
-        border = speeds.dram_cycles(part.dram)
-        dram = border + others * speeds.dram_cycles(-((part.dram - whole.dram) // others))
-        near, links = speeds.near[self.cores], np.array((whole.link, part.link))
-        links_by_way = self.sums(np.array((links * near, links * ~near)))  # (way, whole/part, rows)
-        columns = (
-            *self.sums(np.array((dram, border, whole.dram))),
-            *speeds.link_cycles(links_by_way.max(axis=0)),
-            *self.of_first_core(np.array((dram, border))),
-            *speeds.link_cycles(self.of_first_core(links)),
+        border = speeds.dram_cycles(part)
+        cycles: Column = np.stack(
+            (border + others * speeds.dram_cycles(-((part - whole) // others)), border), axis=1
         )
-        rows = zip(*(column.tolist() for column in columns), strict=True)
-        for dram_all, dram_part, size, link_all, link_part, mine, my_part, my_link, my_last in rows:
-            yield Move(
-                whole=Amount(dram_all, link_all),
-                mine=Amount(mine, my_link),
-                part=Amount(dram_part, link_part),
-                my_part=Amount(my_part, my_last),
-                size=size,
-            )
+        near = speeds.near[self.cores]
+        most = np.maximum(self.sums(links * near), self.sums(links * ~near))
+        mine = (self.cores == 0).astype(np.int64)
+        columns = (
+            self.sums(cycles),
+            speeds.link_cycles(most),
+            self.sums(cycles * mine),
+            speeds.link_cycles(self.sums(links * mine)),
+        )
+        rows = np.concatenate((*columns, self.sums(whole)[:, None]), axis=1)
+        return tuple([_move(*row) for row in way] for way in rows.swapaxes(1, 2).tolist())
+
+
+def _move(
+    dram: int, part: int, link: int, link_part: int,
+    my_dram: int, my_part: int, my_link: int, my_link_part: int, size: int,
+) -> Move:  # fmt: skip
+    """Return the move of a row."""
+    return Move(
+        whole=Amount(dram, link),
+        mine=Amount(my_dram, my_link),
+        part=Amount(part, link_part),
+        my_part=Amount(my_part, my_link_part),
+        size=size,
+    )
 
 
 def last_part(moves: Moves, parts: Column) -> Moves:
@@ -151,4 +162,5 @@ def scaled(total: int, done: Column, of: int) -> Column:
     total, of = total // common, of // common
     if abs(total) * int(done.max()) < _MOST:
         return total * done // of
-    return np.array([total * one // of for one in done.tolist()], dtype=np.int64)
+    exact = [total * one // of for one in done.ravel().tolist()]
+    return np.array(exact, dtype=np.int64).reshape(done.shape)
