@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import lcm
 
+from accelsim.identity import Same
 from accelsim.schedule.mapping import Dim, Level, Mapping
 
 #: A half-open range of positions.
@@ -155,7 +156,6 @@ def make_pass(mapping: Mapping, *, m: int, n: int, k: Range, total_k: int) -> Pa
     )
 
 
-@lru_cache(maxsize=2**10)
 def pass_pattern(
     mapping: Mapping, *, groups: int, m: int, n: int, k: Range, total_k: int
 ) -> PassPattern:
@@ -163,6 +163,14 @@ def pass_pattern(
 
     Work and size grow with the number of distinct passes, not with their count.
     """
+    return _pass_pattern(Same(mapping), (groups, m, n), k, total_k)
+
+
+@lru_cache(maxsize=2**10)
+def _pass_pattern(
+    same: Same[Mapping], outputs: tuple[int, int, int], k: Range, total_k: int
+) -> PassPattern:
+    mapping, (groups, m, n) = same.it, outputs
     extents = {Dim.GROUP: groups, Dim.M: m, Dim.N: n, Dim.K: k[1] - k[0]}
     order = mapping.order(Level.PASS)
     missing = tuple(dim for dim in Dim if dim not in order)
