@@ -60,7 +60,9 @@ def by_kernel(
         return _by_rows(left, b, accumulator, choice, threads)
     panels = pack(b, dtype, threads)
     batches, m, k = left.shape
-    out = aligned((batches, m, panels.shape[1] * lanes_of(dtype)), dtype, zeros=True)
+    columns = panels.shape[1] * lanes_of(dtype)
+    # The kernel that skips zeros writes every sum once; the others add to what is there.
+    out = aligned((batches, m, columns), dtype, zeros=not skip_zeros)
     tasks = count_tasks(batches, m, panels.shape[1])
     arguments = (choice.inner, choice.outer, left, panels, out, accumulator.chunk_length(k))
     if choice.is_stochastic:
