@@ -45,6 +45,7 @@ THIN_SHAPES = (
 #: First product of a process, in CPU seconds, after Numba itself was imported.
 _FIRST_PRODUCT = """
 import sys, time
+{without}
 import numba
 import numpy as np
 from numba.core.registry import cpu_target
@@ -206,17 +207,19 @@ def _together(count: int) -> list[float]:
     return [float(worker.communicate()[0]) for worker in workers]
 
 
-def first_product_seconds(fields: dict[str, object]) -> tuple[float, float, float]:
+def first_product_seconds(fields: dict[str, object], *, scipy: bool) -> tuple[float, float, float]:
     """Return CPU seconds of a process's first product: nothing compiled before, then cached.
 
-    The last figure is the part of the second that Numba takes to get ready.
+    The last figure is the part of the second that Numba takes to get ready. Without `scipy`
+    the process finds none, as where accelsim is installed alone.
     """
     shown = {name: str(value) if name == "rounding" else value for name, value in fields.items()}
     text = ", ".join(
         f'"rounding": Rounding("{value}")' if name == "rounding" else f'"{name}": {value!r}'
         for name, value in shown.items()
     )
-    script = _FIRST_PRODUCT.replace("{fields}", "{" + text + "}")
+    without = "" if scipy else "sys.modules['scipy'] = None"
+    script = _FIRST_PRODUCT.replace("{fields}", "{" + text + "}").replace("{without}", without)
     with tempfile.TemporaryDirectory() as cache:
         environment = {**os.environ, "NUMBA_CACHE_DIR": cache}
         runs = [
