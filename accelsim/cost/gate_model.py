@@ -1,45 +1,45 @@
 """Area and energy of arithmetic units of any format, fitted to a table's own rows.
 
 A unit is a handful of blocks whose gates, and their switching, grow with known
-widths. With significands of pa and pb bits multiplied, operand exponents of e bits,
-and a sum of p bits; w = min(p, pa + pb) is how much of the sum an addend can cover:
+widths. With significands of pa and pb bits multiplied, operand exponents of e bits, and a
+sum of p bits with exponents of es; f is the width of the adder, p or, where an exact
+product is wider, pa + pb; and w = min(f, pa + pb) how much of it an addend can cover:
 
-===============  ===============  ======  ====================================================
-term             grows with       fits    what it is
-===============  ===============  ======  ====================================================
-PRODUCT          pa * pb          both    array of partial products
-MULTIPLIER       1                area    exponent adder, sign, special cases
-SUM              p                both    adder, normaliser and rounder of the sum
-ADDEND           w                area    aligner of what is added
-REACH            w * w / p        energy  bits of the sum that an addend covers, times the
-                                          share of cycles in which one of them is hit
-EXPONENT         e                energy  distances by which addends are shifted
-FUSED            pa + pb          both    wider path of a product that is not rounded first
-FLUSH            -(pa + p)        both    what goes where subnormals are not supported
-TWO_STAGE        pa + pb          area    logic that the cut between two stages adds
-===============  ===============  ======  ====================================================
+==========  =====================  ======  ============================================
+term        grows with             fits    what it is
+==========  =====================  ======  ============================================
+PRODUCT     pa * pb                both    array of partial products
+MULTIPLIER  1                      area    exponent adder, sign, special cases
+ROUNDED     pa + pb                area    rounder of a product wider than the sum
+WIDTH       f                      area    aligner, adder, normaliser, rounder of a sum
+ADDEND      w                      both    bits of the sum that an addend covers
+RANGE       max(e, es)             both    comparison and choice of exponents
+SPREAD      d                      energy  distances by which addends are shifted
+FRAME       f * log2(f) * d        energy  shifters of the sum: stages times width
+FLUSH       -(pa * log2(pa) + 2r)  area    what goes where there are no subnormals
+CALM        -(pa + pa * r / 4)     energy  what is still where there are none
+==========  =====================  ======  ============================================
+
+Here d = min(e, 4): elements are fed numbers of a normal distribution, whose exponents
+differ by four bits' worth and no more, however many bits a format has for them; a sum
+switches as far as it is shifted. r is pa where a product is rounded before it is added,
+else 0: it is put on the grid of the subnormals, and one normaliser serves both operands,
+so late that the array of partial products follows its every change.
 
 The coefficients come from relative least squares over the processing elements,
-adders and multipliers of the table; flip-flops and their clock are counted, not
-fitted. Energies are fitted in two steps, because they consist of two things: what
-switches once a cycle (energy at zero delay), which follows the blocks, and how often
-signals switch on the way there, a factor that is fitted on its own: a constant, a
-part that grows with p because the chain of gates does, a part that grows with the
-sum's width over the operand's because adders glitch more than multipliers, and less
-of both where a register cuts the chain. Integer units have no exponents and no
-alignment: a bit of their adder is priced as one partial product, and none of them is
-in the fit.
+adders and multipliers of the table: of areas, of energies at zero delay and of energies
+with glitches, each on its own. Flip-flops and their clock are counted, not fitted.
+Integer units have no exponents and no alignment: a bit of their adder is priced as one
+partial product, and none of them is in the fit.
 
-Of the synthesised points of `synth45`, each left out in turn, areas and energies at
-zero delay come back within 15 %. Energies with glitches scatter more, 9 % in the
-mean square and up to 19 %, and so do synthesis runs: an FP8 element with an FP32 sum
-glitches up to 24 % more or less after a change that leaves its function as it was.
+Of the synthesised points of `synth45`, each left out in turn, all three come back within
+15 %.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -55,24 +55,29 @@ class Term(StrEnum):
 
     PRODUCT = "product"
     MULTIPLIER = "multiplier"
-    SUM = "sum"
+    ROUNDED = "rounded"
+    WIDTH = "width"
     ADDEND = "addend"
-    REACH = "reach"
-    EXPONENT = "exponent"
-    FUSED = "fused"
+    RANGE = "range"
+    SPREAD = "spread"
+    FRAME = "frame"
     FLUSH = "flush"
-    TWO_STAGE = "two_stage"
+    CALM = "calm"
 
 
 #: How much of each term a unit has.
 Amounts = dict[Term, float]
 
 _AREA_TERMS = (
-    Term.PRODUCT, Term.MULTIPLIER, Term.SUM, Term.ADDEND, Term.FUSED, Term.FLUSH, Term.TWO_STAGE,
+    Term.PRODUCT, Term.MULTIPLIER, Term.ROUNDED, Term.WIDTH, Term.ADDEND, Term.RANGE, Term.FLUSH,
 )  # fmt: skip
 _ENERGY_TERMS = (
-    Term.PRODUCT, Term.SUM, Term.REACH, Term.EXPONENT, Term.FUSED, Term.FLUSH,
+    Term.PRODUCT, Term.ADDEND, Term.RANGE, Term.SPREAD, Term.FRAME, Term.CALM,
 )  # fmt: skip
+#: Bits of exponents by which numbers of a normal distribution differ.
+_SPREAD_BITS = 4
+#: Part of the array of partial products that follows a late normaliser.
+_RESTLESS_PART = 0.25
 _FITTED_UNITS = (UnitKind.PE, UnitKind.ADDER, UnitKind.MULTIPLIER)
 
 
@@ -90,58 +95,6 @@ class Residual:
 
 
 @dataclass(frozen=True, slots=True)
-class GlitchFactor:
-    """How much more a unit switches than it would at zero delay.
-
-    Parameters
-    ----------
-    base : float
-        Where nothing is added.
-    per_sum_bit : float
-        More for every bit of the sum: a longer chain of gates.
-    per_ratio : float
-        More for the sum's width over the operands': the adder's share of the unit.
-    two_stage, two_stage_per_ratio : float
-        Added to `base` and `per_ratio` where a register cuts the chain.
-
-    Examples
-    --------
-    An adder has no operands but numbers of the sum's own width.
-
-    >>> GlitchFactor(2.0, 0.02, 0.1, -0.5, -0.05).of({Term.SUM: 10.0})
-    2.3
-    """
-
-    base: float
-    per_sum_bit: float
-    per_ratio: float
-    two_stage: float
-    two_stage_per_ratio: float
-
-    @classmethod
-    def none(cls) -> GlitchFactor:
-        """Return the factor of units that do not glitch, 1."""
-        return cls(1.0, 0.0, 0.0, 0.0, 0.0)
-
-    @staticmethod
-    def features(amounts: Amounts) -> tuple[float, ...]:
-        """Return what each coefficient multiplies, in the order of the fields."""
-        bits = amounts.get(Term.SUM, 0.0)
-        operand = math.sqrt(amounts.get(Term.PRODUCT, bits * bits))
-        ratio = bits / operand if operand else 0.0
-        cut = float(Term.TWO_STAGE in amounts)
-        return 1.0, bits, ratio, cut, cut * ratio
-
-    def of(self, amounts: Amounts) -> float:
-        """Return the factor of a unit."""
-        coefficients = (
-            self.base, self.per_sum_bit, self.per_ratio, self.two_stage, self.two_stage_per_ratio,
-        )  # fmt: skip
-        pairs = zip(coefficients, self.features(amounts), strict=True)
-        return math.fsum(coefficient * amount for coefficient, amount in pairs)
-
-
-@dataclass(frozen=True, slots=True)
 class GateModel:
     """Coefficients per term.
 
@@ -149,11 +102,9 @@ class GateModel:
     ----------
     area_um2 : dict
         Area of one unit of each term, without flip-flops.
-    energy_pj : dict
-        Switching energy of one unit of each term at zero delay; empty where no row has
-        energies.
-    glitches : GlitchFactor
-        What multiplies it.
+    energy_pj, zero_delay_energy_pj : dict
+        Switching energy of one unit of each term, with glitches and at zero delay; empty
+        where no row has energies.
     register_area_um2, register_clock_pj : float
         Area of a flip-flop, and energy of its clock pin in one cycle.
     leakage_uw_per_um2 : float
@@ -162,7 +113,7 @@ class GateModel:
 
     area_um2: dict[Term, float]
     energy_pj: dict[Term, float]
-    glitches: GlitchFactor
+    zero_delay_energy_pj: dict[Term, float]
     register_area_um2: float
     register_clock_pj: float
     leakage_uw_per_um2: float
@@ -174,38 +125,58 @@ class GateModel:
 
     def energy(self, amounts: Amounts) -> float:
         """Return the switching energy in pJ of one action of a unit, glitches counted."""
-        return self.zero_delay_energy(amounts) * self.glitches.of(amounts)
+        return _dot(self.energy_pj, amounts)
 
     def zero_delay_energy(self, amounts: Amounts) -> float:
         """Return the energy in pJ of one action if every signal switched at most once."""
-        return _dot(self.energy_pj, amounts)
+        return _dot(self.zero_delay_energy_pj, amounts)
 
 
-def multiplier_amounts(a: FormatShape, b: FormatShape) -> Amounts:
-    """Return the terms of a multiplier of two operands."""
+def multiplier_amounts(a: FormatShape, b: FormatShape, *, rounded: bool = False) -> Amounts:
+    """Return the terms of a multiplier of two operands, whose product may be `rounded`."""
     amounts: Amounts = {Term.PRODUCT: float(a.significand_bits * b.significand_bits)}
     if not (a.is_integer and b.is_integer):
         amounts[Term.MULTIPLIER] = 1.0
+    if rounded:
+        amounts[Term.ROUNDED] = float(a.significand_bits + b.significand_bits)
     return amounts
 
 
 def adder_amounts(
-    total: FormatShape, *, product_of: tuple[FormatShape, FormatShape] | None = None
+    total: FormatShape,
+    *,
+    product_of: tuple[FormatShape, FormatShape] | None = None,
+    exact: bool = False,
 ) -> Amounts:
     """Return the terms of an adder to a sum of format `total`.
 
-    It adds products of `product_of`; None means numbers of the sum's own format.
+    It adds products of `product_of`, of which an `exact` one may be wider than the sum;
+    None means numbers of the sum's own format.
     """
     bits = total.significand_bits
     if total.is_integer:
         return {Term.PRODUCT: float(bits)}
     operands = product_of or (total,)
-    addend = min(bits, sum(shape.significand_bits for shape in operands))
+    product_bits = sum(shape.significand_bits for shape in operands)
+    frame = max(bits, product_bits) if exact else bits
+    exponent = max(shape.exponent_bits for shape in operands)
+    spread = min(exponent, _SPREAD_BITS)
     return {
-        Term.SUM: float(bits),
-        Term.ADDEND: float(addend),
-        Term.REACH: addend * addend / bits,
-        Term.EXPONENT: float(max(shape.exponent_bits for shape in operands)),
+        Term.WIDTH: float(frame),
+        Term.ADDEND: float(min(frame, product_bits)),
+        Term.RANGE: float(max(exponent, total.exponent_bits)),
+        Term.SPREAD: float(spread),
+        Term.FRAME: _stages(frame) * spread,
+    }
+
+
+def wider_adder_amounts(operand: FormatShape, *, products: int) -> Amounts:
+    """Return the terms that an adder has more where it takes several products at once."""
+    bits = 2 * (products - 1) * operand.significand_bits
+    return {
+        Term.WIDTH: float(bits),
+        Term.ADDEND: float(bits),
+        Term.FRAME: _stages(bits) * min(operand.exponent_bits, _SPREAD_BITS),
     }
 
 
@@ -217,15 +188,24 @@ def pe_amounts(
     variant: UnitVariant = UnitVariant.PLAIN,
 ) -> Amounts:
     """Return the terms of a processing element: a multiplier and an adder to a sum."""
+    exact = variant is UnitVariant.FUSED
     product_bits = a.significand_bits + b.significand_bits
-    amounts = add_up(multiplier_amounts(a, b), adder_amounts(total, product_of=(a, b)))
-    if variant is UnitVariant.FUSED:
-        amounts[Term.FUSED] = float(product_bits)
-    elif variant is UnitVariant.FLUSH:
-        amounts[Term.FLUSH] = -float(a.significand_bits + total.significand_bits)
-    elif variant is UnitVariant.TWO_STAGE:
-        amounts[Term.TWO_STAGE] = float(product_bits)
+    rounded = not exact and not total.is_integer and product_bits > total.significand_bits
+    amounts = add_up(
+        multiplier_amounts(a, b, rounded=rounded),
+        adder_amounts(total, product_of=(a, b), exact=exact),
+    )
+    if variant is UnitVariant.FLUSH:
+        bits = a.significand_bits
+        late = bits if rounded else 0
+        amounts[Term.FLUSH] = -(_stages(bits) + 2 * late)
+        amounts[Term.CALM] = -(bits + _RESTLESS_PART * bits * late)
     return amounts
+
+
+def _stages(bits: int) -> float:
+    """Return the width of a shifter times its stages."""
+    return bits * math.log2(bits) if bits else 0.0
 
 
 def add_up(*parts: Amounts) -> Amounts:
@@ -254,11 +234,10 @@ def fit_gate_model(table: CostTable) -> GateModel:
             " and a register_bit.\n  Use synth45, or add rows for the units that the chip has."
         )
     leaks = [row.leakage_uw / row.area_um2 for row in rows if row.leakage_uw and row.area_um2]
-    energies, glitches = _fit_energies(rows)
     return GateModel(
         area_um2=_fit_areas(rows, register.area_um2),
-        energy_pj=energies,
-        glitches=glitches,
+        energy_pj=_fit_energies(rows, _with_glitches),
+        zero_delay_energy_pj=_fit_energies(rows, _zero_delay),
         register_area_um2=register.area_um2,
         register_clock_pj=register.energy_pj or 0.0,
         leakage_uw_per_um2=float(np.median(leaks)) if leaks else 0.0,
@@ -284,17 +263,14 @@ def energy_residuals(table: CostTable, *, glitches: bool = True) -> tuple[Residu
 
     With `glitches` of False the energy at zero delay is compared with the row's.
     """
+    figure_of = _with_glitches if glitches else _zero_delay
     rows = [row for row in _fit_rows(table) if row.energy_pj]
-    whole = _fit_energies(rows)
+    whole = _fit_energies(rows, figure_of)
     found = []
     for row in rows:
-        amounts = row_amounts(row)
-        figure = (row.energy_pj or 0.0) if glitches else _zero_delay(row)
-        left_out = _fit_energies([other for other in rows if other is not row])
-        errors = [
-            _dot(fit, amounts) * (factor.of(amounts) if glitches else 1.0) / figure - 1
-            for fit, factor in (whole, left_out)
-        ]
+        amounts, figure = row_amounts(row), figure_of(row)
+        left_out = _fit_energies([other for other in rows if other is not row], figure_of)
+        errors = [_dot(fit, amounts) / figure - 1 for fit in (whole, left_out)]
         found.append(Residual(row, figure, *errors))
     return tuple(found)
 
@@ -303,7 +279,7 @@ def row_amounts(row: CostRow) -> Amounts:
     """Return the terms of the unit that a row prices."""
     operand = merge(row.shapes)
     if row.unit is UnitKind.MULTIPLIER:
-        return multiplier_amounts(operand, operand)
+        return multiplier_amounts(operand, operand, rounded=row.accumulator is not None)
     if row.unit is UnitKind.ADDER:
         return adder_amounts(operand)
     assert row.accumulator is not None  # a pe has one
@@ -333,6 +309,8 @@ def _measured(table: CostTable) -> list[CostRow]:
         and row.basis is Basis.MEASURED
         and row.area_um2 is not None
         and not row.kind  # an element of several lanes is not one multiplier and one adder
+        # Nor does the width of a multiplier of several formats tell of its unpackers.
+        and not (row.unit is UnitKind.MULTIPLIER and len(row.operands) > 1)
     ]
 
 
@@ -345,23 +323,19 @@ def _fit_areas(rows: Sequence[CostRow], register_area_um2: float) -> dict[Term, 
     return _least_squares(rows, logic, weights=areas, terms=_AREA_TERMS)
 
 
-def _fit_energies(rows: Sequence[CostRow]) -> tuple[dict[Term, float], GlitchFactor]:
-    """Return the coefficients at zero delay, and the factor of glitches."""
+def _fit_energies(
+    rows: Sequence[CostRow], figure_of: Callable[[CostRow], float]
+) -> dict[Term, float]:
+    """Return the coefficients of an energy; none where too few rows have one."""
     priced = [row for row in rows if row.energy_pj]
     if len(priced) <= len(_ENERGY_TERMS):
-        return {}, GlitchFactor.none()
-    figures = [_zero_delay(row) for row in priced]
-    terms = _least_squares(priced, figures, weights=figures, terms=_ENERGY_TERMS)
-    return terms, _fit_glitches(priced)
+        return {}
+    figures = [figure_of(row) for row in priced]
+    return _least_squares(priced, figures, weights=figures, terms=_ENERGY_TERMS)
 
 
-def _fit_glitches(rows: Sequence[CostRow]) -> GlitchFactor:
-    factors = np.array([(row.energy_pj or 0.0) / _zero_delay(row) for row in rows])
-    matrix = np.array(
-        [GlitchFactor.features(row_amounts(row)) for row in rows]
-    )  # (row, coefficient)
-    solution = np.linalg.lstsq(matrix / factors[:, None], np.ones(len(rows)), rcond=None)[0]
-    return GlitchFactor(*(float(value) for value in solution))
+def _with_glitches(row: CostRow) -> float:
+    return row.energy_pj or 0.0
 
 
 def _zero_delay(row: CostRow) -> float:

@@ -56,10 +56,8 @@ class UnitVariant(StrEnum):
     PLAIN = "plain"
     #: No subnormal numbers.
     FLUSH = "flush"
-    #: Product not rounded before the addition.
+    #: A product wider than the sum is not rounded before the addition.
     FUSED = "fused"
-    #: A register between multiplier and adder.
-    TWO_STAGE = "two_stage"
 
 
 class Switching(StrEnum):

@@ -20,6 +20,7 @@ from accelsim.cost.gate_model import (
     fit_gate_model,
     multiplier_amounts,
     pe_amounts,
+    wider_adder_amounts,
 )
 from accelsim.cost.shapes import FormatShape, merge, shape_of
 from accelsim.cost.table import Basis, CostRow, CostTable, Switching, UnitKind, UnitVariant
@@ -97,8 +98,8 @@ class UnitPrices:
     >>> prices = unit_prices(load_cost_table("synth45"))
     >>> e5m2, fp16 = shapes_of("fp8_e5m2"), shapes_of("fp16_e6m9")
     >>> prices.pe(e5m2, fp16).area_um2
-    946.96
-    >>> prices.pe(shapes_of("fp8_e3m4"), fp16).basis
+    936.41
+    >>> prices.pe(shapes_of("float_e4m4"), fp16).basis
     <Basis.FITTED: 'fitted'>
     """
 
@@ -204,8 +205,7 @@ class UnitPrices:
 
     def fused_extension(self, operands: Shapes, *, products: int) -> UnitCost:
         """Return what an adder needs to take several products at once, unrounded."""
-        width = 2 * merge(operands).significand_bits
-        amounts: Amounts = {Term.FUSED: float((products - 1) * width)}
+        amounts = wider_adder_amounts(merge(operands), products=products)
         return self._fitted(f"fused sum of {products} products", amounts)
 
     def lanes_row(self, operands: Shapes, accumulator: Shapes, *, kind: str) -> UnitCost | None:

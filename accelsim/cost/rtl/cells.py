@@ -1,63 +1,59 @@
-"""A Verilog unit as cells of a library: their functions, and the load on every net.
+"""A Verilog unit as cells of a library: what they compute, how slow they are, what they take.
 
-The function of a cell and the capacitance of its pins are read from the liberty file
-that the user names. Only what combinational cells need is read: ``function`` in the
-usual notation (a space or ``*`` or ``&`` is AND, ``+`` or ``|`` is OR, ``^`` is XOR,
-``!`` before and ``'`` after is NOT), and ``capacitance``.
+A net that changes takes the energy that charges its load, C V**2 / 2, and the internal
+energy of the cell that drives it. Both, and the delay of a cell, follow from the
+library's tables at the load of the net and the transition time at the cell's inputs,
+which is handed on from cell to cell. Inputs of the unit change as steeply as its average
+net. Wires have neither length nor load.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from shutil import which
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from accelsim.cost.rtl.functions import Expression, names_in
+from accelsim.cost.rtl.liberty import Library, LibraryCell
 from accelsim.cost.rtl.synthesize import mapping_script, run_tool
 from accelsim.cost.rtl.units import RtlUnit
 from accelsim.errors import DataError, UnsupportedError
 
-#: Values of one net in many vectors.
-Bits = NDArray[np.bool_]
-#: Nested operations on pins: a name, ("!", x), or (operator, x, y).
-Expression = str | tuple[Any, ...]
-
-_CELL = re.compile(r"\bcell\s*\(\s*\"?(\w+)\"?\s*\)\s*\{")
-_PIN = re.compile(r"\bpin\s*\(\s*\"?(\w+)\"?\s*\)\s*\{")
-_STATE = re.compile(r"\b(ff|latch)\s*\(")
-_FUNCTION = re.compile(r"\bfunction\s*:\s*\"([^\"]+)\"")
-_CAPACITANCE = re.compile(r"\bcapacitance\s*:\s*\"?([\d.eE+-]+)")
-_TOKEN = re.compile(r"\s*(\w+|[()!'*&+|^])")
 _SCRIPT, _NETLIST = "run.ys", "netlist.json"
-_AND, _OR, _XOR, _NOT = "*", "+", "^", "!"
-_SAME = {"&": _AND, "|": _OR}
 #: Nets of the constants; Yosys numbers others from 2.
 _CONSTANTS = {"0": 0, "1": 1, "x": 0}
 
 
 @dataclass(frozen=True, slots=True)
-class LibraryCell:
-    """Functions of a cell's outputs, and capacitances of its inputs in the library's unit."""
-
-    functions: dict[str, Expression]
-    capacitances: dict[str, float]
-
-
-@dataclass(frozen=True, slots=True)
 class Cell:
-    """One output of one cell: its function, the nets at its pins, and the net it drives."""
+    """One output of one cell.
+
+    Parameters
+    ----------
+    function : Expression
+        On pins.
+    pins : dict of str to int
+        The nets at its pins.
+    output : int
+        The net that it drives.
+    delay_ps : float
+        From a change of an input to that of the output.
+    """
 
     function: Expression
     pins: dict[str, int]
     output: int
+    delay_ps: float = 1.0
+
+    @property
+    def reads(self) -> tuple[int, ...]:
+        """The nets that the function reads, by the names of the pins."""
+        return tuple(self.pins[pin] for pin in sorted(names_in(self.function)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,75 +66,32 @@ class MappedUnit:
         Port -> its nets, lowest bit first.
     cells : tuple of Cell
         In an order in which every input is known when it is needed.
-    loads : dict of int to float
-        Net -> capacitance of the pins that it drives, in the library's unit.
+    energies_pj : dict of int to float
+        Net -> energy of one change.
+    area : float
+        Of all cells, in the library's unit.
+    leakage_uw : float
+        Of all cells.
     """
 
     inputs: dict[str, tuple[int, ...]]
     outputs: dict[str, tuple[int, ...]]
     cells: tuple[Cell, ...]
-    loads: dict[int, float]
+    energies_pj: dict[int, float]
+    area: float = 0.0
+    leakage_uw: float = 0.0
+
+    @property
+    def critical_path_ps(self) -> float:
+        """The longest chain of delays."""
+        arrivals: dict[int, float] = {}
+        for cell in self.cells:
+            begun = max((arrivals.get(net, 0.0) for net in cell.reads), default=0.0)
+            arrivals[cell.output] = begun + cell.delay_ps
+        return max(arrivals.values(), default=0.0)
 
 
-def read_cells(liberty_text: str) -> dict[str, LibraryCell]:
-    """Return the cells of a liberty text that have a function and no state.
-
-    Examples
-    --------
-    >>> text = 'cell (INV) { pin(A) { capacitance : 2; } pin(Y) { function : "(!A)"; } }'
-    >>> read_cells(text)
-    {'INV': LibraryCell(functions={'Y': ('!', 'A')}, capacitances={'A': 2.0})}
-    """
-    found = {}
-    for name, body in _blocks(_CELL, liberty_text):
-        if _STATE.search(body):
-            continue
-        functions: dict[str, Expression] = {}
-        capacitances = {}
-        for pin, text in _blocks(_PIN, body):
-            function, capacitance = _FUNCTION.search(text), _CAPACITANCE.search(text)
-            if function:
-                functions[pin] = parse_function(function[1])
-            elif capacitance:
-                capacitances[pin] = float(capacitance[1])
-        if functions:
-            found[name] = LibraryCell(functions, capacitances)
-    return found
-
-
-def parse_function(text: str) -> Expression:
-    """Return a liberty function as nested operations.
-
-    Raises
-    ------
-    DataError
-        If it is none.
-
-    Examples
-    --------
-    >>> parse_function("(!((A B)+C))")
-    ('!', ('+', ('*', 'A', 'B'), 'C'))
-    """
-    tokens = [_SAME.get(token, token) for token in _TOKEN.findall(text)]
-    expression, rest = _sum(tokens)
-    if rest or "".join(tokens) != re.sub(r"\s", "", text).translate({38: 42, 124: 43}):
-        raise DataError(f"This is no function of a cell: {text!r}.")
-    return expression
-
-
-def apply_function(function: Expression, pin: Callable[[str], Bits]) -> Bits:
-    """Return the value of a function for the values that `pin` gives."""
-    if isinstance(function, str):
-        return pin(function)
-    if function[0] == _NOT:
-        return ~apply_function(function[1], pin)
-    x, y = (apply_function(part, pin) for part in function[1:])
-    if function[0] == _AND:
-        return x & y
-    return x | y if function[0] == _OR else x ^ y
-
-
-def map_unit(unit: RtlUnit, liberty: Path | str) -> MappedUnit:
+def map_unit(unit: RtlUnit, library: Library) -> MappedUnit:
     """Map a unit without registers to the cells of a library, with Yosys and abc.
 
     Raises
@@ -146,112 +99,110 @@ def map_unit(unit: RtlUnit, liberty: Path | str) -> MappedUnit:
     UnsupportedError
         If Yosys is not installed.
     DataError
-        If the library cannot be read, the mapping fails, or the unit has registers.
+        If the mapping fails, the unit has registers, or a cell has no tables.
     """
     program = which("yosys")
     if program is None:
         raise UnsupportedError("yosys is not installed; Debian has it in the package yosys.")
-    library = Path(liberty).resolve()
-    if not library.is_file():
-        raise DataError(f"There is no liberty file {liberty}.")
     with tempfile.TemporaryDirectory() as folder:
-        script = f"{mapping_script(library, unit)}write_json {_NETLIST}\n"
+        script = f"{mapping_script(library.path, unit)}write_json {_NETLIST}\n"
         Path(folder, _SCRIPT).write_text(script, encoding="utf-8")
         run_tool([program, "-q", "-s", _SCRIPT], unit.name, folder=folder)
         document = json.loads(Path(folder, _NETLIST).read_text(encoding="utf-8"))
     (top,) = [m for m in document["modules"].values() if "top" in m["attributes"]]
-    cells = read_cells(library.read_text(encoding="utf-8", errors="replace"))
-    return _mapped(top, cells, unit.name)
-
-
-def _mapped(module: Mapping[str, Any], library: Mapping[str, LibraryCell], name: str) -> MappedUnit:
-    """Return a module of a Yosys netlist with the cells of a library."""
-    made: dict[int, Cell] = {}
-    loads: dict[int, float] = {}
-    for instance in module["cells"].values():
-        cell = library.get(instance["type"])
-        pins = {pin: _net(nets[0]) for pin, nets in instance["connections"].items()}
-        if cell is None or any(pin not in pins for pin in cell.capacitances):
-            raise DataError(f"{name}: the cell {instance['type']} is not combinational.")
-        for pin, capacitance in cell.capacitances.items():
-            loads[pins[pin]] = loads.get(pins[pin], 0.0) + capacitance
-        for pin, function in cell.functions.items():
-            if pin in pins:
-                made[pins[pin]] = Cell(function, pins, pins[pin])
-    sources = {
-        net: [i for pin, i in cell.pins.items() if i in made and pin in _names(cell.function)]
-        for net, cell in made.items()
-    }
-    try:
-        order = tuple(TopologicalSorter(sources).static_order())
-    except CycleError as error:
-        raise DataError(f"{name}: its gates form a loop.") from error
+    instances = _instances(top, library, unit.name)
     ports = {
         direction: {
             port: tuple(_net(bit) for bit in spec["bits"])
-            for port, spec in module["ports"].items()
+            for port, spec in top["ports"].items()
             if spec["direction"] == direction
         }
         for direction in ("input", "output")
     }
-    return MappedUnit(ports["input"], ports["output"], tuple(made[net] for net in order), loads)
+    loads = _loads(instances)
+    ordered = _in_order(instances, unit.name)
+    cells, energies = _annotate(ordered, loads, library)
+    driven = {cell.output for cell in cells}
+    charge = library.load_ff * library.voltage_v**2 / 2 * 1e-3
+    energies |= {net: load * charge for net, load in loads.items() if net not in driven}
+    area = sum(one.cell.area for one in instances)
+    leakage = library.leakage_uw * sum(one.cell.leakage for one in instances)
+    return MappedUnit(ports["input"], ports["output"], cells, energies, area, leakage)
 
 
-def _blocks(start: re.Pattern[str], text: str) -> list[tuple[str, str]]:
-    """Return name and text of every block, each up to the start of the next."""
-    starts = [*start.finditer(text)]
-    ends = [one.start() for one in starts[1:]] + [len(text)]
-    return [(one[1], text[one.end() : end]) for one, end in zip(starts, ends, strict=True)]
+@dataclass(frozen=True, slots=True)
+class _Instance:
+    """One cell of a netlist: what it is, and the nets at its pins."""
+
+    cell: LibraryCell
+    pins: dict[str, int]
 
 
-def _names(function: Expression) -> frozenset[str]:
-    if isinstance(function, str):
-        return frozenset({function})
-    return frozenset().union(*(_names(part) for part in function[1:]))
+def _instances(module: Mapping[str, Any], library: Library, name: str) -> list[_Instance]:
+    """Return the cells of a module of a Yosys netlist."""
+    found = []
+    for instance in module["cells"].values():
+        cell = library.cells.get(instance["type"])
+        pins = {pin: _net(nets[0]) for pin, nets in instance["connections"].items()}
+        if cell is None or any(pin not in pins for pin in cell.capacitances):
+            raise DataError(f"{name}: the cell {instance['type']} is not combinational.")
+        found.append(_Instance(cell, pins))
+    return found
+
+
+def _loads(instances: Sequence[_Instance]) -> dict[int, float]:
+    """Return the capacitance of the pins that every net drives, in the library's unit."""
+    loads: dict[int, float] = {}
+    for one in instances:
+        for pin, capacitance in one.cell.capacitances.items():
+            loads[one.pins[pin]] = loads.get(one.pins[pin], 0.0) + capacitance
+    return loads
+
+
+def _in_order(instances: Sequence[_Instance], name: str) -> list[tuple[_Instance, str]]:
+    """Return cells and their outputs so that every input is known when it is needed."""
+    made = {
+        one.pins[pin]: (one, pin) for one in instances for pin in one.cell.functions
+        if pin in one.pins
+    }  # fmt: skip
+    sources = {
+        net: [
+            one.pins[read] for read in names_in(one.cell.functions[pin])
+            if one.pins[read] in made
+        ]
+        for net, (one, pin) in made.items()
+    }  # fmt: skip
+    try:
+        return [made[net] for net in TopologicalSorter(sources).static_order()]
+    except CycleError as error:
+        raise DataError(f"{name}: its gates form a loop.") from error
+
+
+def _annotate(
+    ordered: Sequence[tuple[_Instance, str]], loads: Mapping[int, float], library: Library
+) -> tuple[tuple[Cell, ...], dict[int, float]]:
+    """Return cells with their delays, and the energy in pJ of a change of what they drive."""
+    energy_pj = library.load_ff * 1e-3  # of a unit of capacitance at one volt
+    steep = 0.0
+    cells: list[Cell] = []
+    energies: dict[int, float] = {}
+    # The first round finds the average transition, with which the inputs change in the second.
+    for _ in range(2):
+        transitions: dict[int, float] = {}
+        cells, energies = [], {}
+        for one, pin in ordered:
+            cell, net, function = one.cell, one.pins[pin], one.cell.functions[pin]
+            load = loads.get(net, 0.0)
+            before = [transitions.get(one.pins[read], steep) for read in sorted(names_in(function))]
+            slope = sum(before) / len(before) if before else steep
+            transitions[net] = cell.transition(pin, slope, load)
+            delay = cell.delay(pin, slope, load) * library.time_ps
+            cells.append(Cell(function, one.pins, net, delay))
+            charge = load * library.voltage_v**2 / 2
+            energies[net] = energy_pj * (cell.energy(pin, slope, load) + charge)
+        steep = sum(transitions.values()) / max(1, len(transitions))
+    return tuple(cells), energies
 
 
 def _net(bit: int | str) -> int:
     return bit if isinstance(bit, int) else _CONSTANTS[bit]
-
-
-def _sum(tokens: list[str]) -> tuple[Expression, list[str]]:
-    left, rest = _exclusive(tokens)
-    while rest and rest[0] == _OR:
-        right, rest = _exclusive(rest[1:])
-        left = (_OR, left, right)
-    return left, rest
-
-
-def _exclusive(tokens: list[str]) -> tuple[Expression, list[str]]:
-    left, rest = _product(tokens)
-    while rest and rest[0] == _XOR:
-        right, rest = _product(rest[1:])
-        left = (_XOR, left, right)
-    return left, rest
-
-
-def _product(tokens: list[str]) -> tuple[Expression, list[str]]:
-    left, rest = _factor(tokens)
-    while rest and rest[0] not in (_OR, _XOR, ")"):
-        right, rest = _factor(rest[1:] if rest[0] == _AND else rest)
-        left = (_AND, left, right)
-    return left, rest
-
-
-def _factor(tokens: list[str]) -> tuple[Expression, list[str]]:
-    if not tokens or tokens[0] in (_OR, _XOR, _AND, ")"):
-        raise DataError("A function of a cell ends before an operand.")
-    found: Expression
-    if tokens[0] == _NOT:
-        found, rest = _factor(tokens[1:])
-        return (_NOT, found), rest
-    if tokens[0] == "(":
-        found, rest = _sum(tokens[1:])
-        if not rest or rest[0] != ")":
-            raise DataError("A bracket in a function of a cell is not closed.")
-        rest = rest[1:]
-    else:
-        found, rest = tokens[0], tokens[1:]
-    while rest and rest[0] == "'":
-        found, rest = (_NOT, found), rest[1:]
-    return found, rest

@@ -96,8 +96,10 @@ def simulate(
     return {port.name: table[:, at] for at, port in enumerate(outputs)}
 
 
-def run_bench(bench: str, folder: Path | str) -> None:
-    """Compile a bench, module ``bench``, with the units' sources, and run it in a folder.
+def run_bench(bench: str, folder: Path | str, *, sources: Sequence[Path] | None = None) -> None:
+    """Compile a bench, module ``bench``, and run it in a folder.
+
+    With it go the `sources`, by default those of the units.
 
     Raises
     ------
@@ -105,8 +107,8 @@ def run_bench(bench: str, folder: Path | str) -> None:
         If either fails; with the tool's last words.
     """
     Path(folder, "bench.v").write_text(bench, encoding="utf-8")
-    sources = [str(file) for file in verilog_files()]
-    _run(["iverilog", "-g2001", "-s", "bench", "-o", "bench", "bench.v", *sources], folder)
+    files = [str(file) for file in (verilog_files() if sources is None else sources)]
+    _run(["iverilog", "-g2001", "-s", "bench", "-o", "bench", "bench.v", *files], folder)
     _run(["vvp", "-n", "bench"], folder)
 
 

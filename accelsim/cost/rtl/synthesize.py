@@ -10,7 +10,6 @@ counts: the sum of the areas of the cells, in the library's own unit of area.
 from __future__ import annotations
 
 import argparse
-import csv
 import re
 import subprocess
 import tempfile
@@ -19,16 +18,14 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from shutil import which
 
+from accelsim.cost.rtl.liberty import FlipFlop, read_flip_flops
 from accelsim.cost.rtl.units import RtlUnit, get_unit, list_units, verilog_files
 from accelsim.errors import DataError, UnsupportedError
+from accelsim.files import atomic_write, csv_text
 
 _CELL = re.compile(r"^\s+(\S+)\s+(\d+)\s*$", re.MULTILINE)
 _AREA = re.compile(r"Chip area for \w+ '[^']*':\s*([\d.]+)")
 _VERSION = re.compile(r"Yosys (\S+)")
-#: A cell of a library: its name, and the text up to the next cell.
-_LIBERTY_CELL = re.compile(r"\bcell\s*\(\s*\"?(\w+)\"?\s*\)\s*\{")
-_LIBERTY_AREA = re.compile(r"\barea\s*:\s*\"?([\d.eE+-]+)")
-_FLIP_FLOP = re.compile(r"\bff\s*\(")
 #: A synthesis run of the largest unit takes seconds; this is for a tool that hangs.
 _TIMEOUT_S = 900
 _SCRIPT, _REPORT = "run.ys", "stat.txt"
@@ -98,40 +95,18 @@ def synthesize(
     if not library.is_file():
         raise DataError(f"There is no liberty file {liberty}.")
     version = _version(program)
-    flip_flops = flip_flop_areas(library.read_text(encoding="utf-8", errors="replace"))
+    flip_flops = read_flip_flops(library.read_text(encoding="utf-8", errors="replace"))
     return tuple(_synthesize_one(program, library, unit, version, flip_flops) for unit in units)
 
 
 def write_csv(rows: Sequence[SynthesisRow], path: Path | str) -> None:
-    """Write rows as CSV with a header; an existing file is replaced."""
-    with Path(path).open("w", encoding="utf-8", newline="") as file:
-        names = [field.name for field in fields(SynthesisRow)]
-        writer = csv.DictWriter(file, names, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(row) for row in rows)
-
-
-def flip_flop_areas(liberty_text: str) -> dict[str, float]:
-    """Return the area of every cell of a liberty text that is a flip-flop.
-
-    Examples
-    --------
-    >>> flip_flop_areas("cell (DFF) { area : 96; ff(q, n) { } } cell (INV) { area : 16; }")
-    {'DFF': 96.0}
-    """
-    found = {}
-    starts = [*_LIBERTY_CELL.finditer(liberty_text)]
-    ends = [start.start() for start in starts[1:]] + [len(liberty_text)]
-    for start, end in zip(starts, ends, strict=True):
-        body = liberty_text[start.end() : end]
-        area = _LIBERTY_AREA.search(body)
-        if area and _FLIP_FLOP.search(body):
-            found[start[1]] = float(area[1])
-    return found
+    """Write rows as CSV with a header, whole or not at all; an existing file is replaced."""
+    heads = [field.name for field in fields(SynthesisRow)]
+    atomic_write(path, csv_text((asdict(row) for row in rows), heads))
 
 
 def _synthesize_one(
-    program: str, library: Path, unit: RtlUnit, version: str, flip_flops: dict[str, float]
+    program: str, library: Path, unit: RtlUnit, version: str, flip_flops: dict[str, FlipFlop]
 ) -> SynthesisRow:
     with tempfile.TemporaryDirectory() as folder:
         report = f'tee -o {_REPORT} stat -liberty "{library}"\n'
@@ -148,7 +123,9 @@ def _synthesize_one(
         library=library.name,
         yosys=version,
         area=float(area[1]),
-        sequential_area=sum(flip_flops.get(name, 0.0) * count for name, count in counts.items()),
+        sequential_area=sum(
+            flip_flops[name].area * count for name, count in counts.items() if name in flip_flops
+        ),
         cells=sum(counts.values()),
         flip_flops=sum(count for name, count in counts.items() if name in flip_flops),
     )

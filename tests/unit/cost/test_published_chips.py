@@ -36,9 +36,14 @@ UTILISATION = 0.9
 
 def manual_row(start: str) -> list[float]:
     """Return the figures of the manual's table row that starts with `start`."""
+    return [float(cell) for cell in manual_cells(start)]
+
+
+def manual_cells(start: str) -> list[str]:
+    """Return the cells, but for the first, of the manual's table row that starts with `start`."""
     for line in MANUAL.read_text(encoding="utf-8").splitlines():
         if line.startswith(f"| {start}"):
-            return [float(cell) for cell in line.strip("| ").split("|")[1:]]
+            return [cell.strip() for cell in line.strip("| ").split("|")[1:]]
     raise AssertionError(f"the manual has no row {start!r}")
 
 
@@ -74,13 +79,15 @@ IBM_CHIPS = pytest.mark.parametrize(
 
 
 @IBM_CHIPS
-def test_the_two_scalings_bracket_published_energies(row, base, node, cores, operand, rate) -> None:
+def test_the_two_scalings_bracket_energies_at_7_nm(row, base, node, cores, operand, rate) -> None:
+    """Of the core at 14 nm, which ran at 0.54 V, both are above: the lower one by 6 %."""
     chip = load_chip(base).model_copy(update={"technology_nm": node, "cores": cores})
     published, high, low = manual_row(row)
     methods = (ScalingMethod.PUBLISHED_ENDPOINTS, ScalingMethod.STILLMAKER)
     got = [on_chip_pj_per_mac(chip, method, operand=operand, rate=rate) for method in methods]
     assert got == pytest.approx([high, low], abs=0.006)
-    assert got[1] < published < got[0] < 3.1 * published
+    assert 2.85 * published < got[0] < 3.5 * published
+    assert got[1] < published if node == 7 else got[1] == pytest.approx(1.06 * published, rel=0.01)
 
 
 @IBM_CHIPS
@@ -96,7 +103,7 @@ def test_without_glitches_the_default_scaling_is_near(
         for method in (ScalingMethod.PUBLISHED_ENDPOINTS, ScalingMethod.STILLMAKER)
     ]
     assert got == pytest.approx([high, low], abs=0.006)
-    assert published < got[0] < 1.4 * published
+    assert 1.1 * published < got[0] < 1.3 * published
 
 
 @pytest.mark.parametrize(

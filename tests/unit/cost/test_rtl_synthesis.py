@@ -9,7 +9,7 @@ import pytest
 
 from accelsim.cost.catalog import load_cost_table
 from accelsim.cost.rtl import get_unit, list_units
-from accelsim.cost.rtl.synthesize import flip_flop_areas, main, synthesize, write_csv
+from accelsim.cost.rtl.synthesize import main, synthesize, write_csv
 from accelsim.cost.table import Basis, UnitKind
 from accelsim.errors import DataError, UnknownNameError, UnsupportedError
 from tests.unit.cost.rtl_oracle import needs_yosys
@@ -43,10 +43,6 @@ def library(tmp_path) -> Path:
     return file
 
 
-def test_flip_flops_are_found_in_a_library() -> None:
-    assert flip_flop_areas(LIBERTY) == {"DFF": 10.0}
-
-
 @needs_yosys
 def test_an_integer_element_by_count(library, tmp_path) -> None:
     """8 + 8 operand bits and 32 of the sum are 48 flip-flops of area 10."""
@@ -63,16 +59,27 @@ def test_an_integer_element_by_count(library, tmp_path) -> None:
 
 @needs_yosys
 @pytest.mark.skipif(not OSU018.is_file(), reason="needs qflow-tech-osu018")
-def test_the_elements_of_the_cost_table_come_out_again() -> None:
-    """The ratio behind the table's two-rate row, within the 7 % by which single runs move."""
+def test_another_library_gives_the_same_ratio_of_elements() -> None:
+    """The two-rate element to that of e5m2: in osu018 within 15 % of the table's 45 nm library.
+
+    Single runs move by 5 to 7 %, and this is one of two, against means.
+    """
     table = load_cost_table("synth45")
-    elements = [one for one in table.of_unit(UnitKind.PE) if one.kind == "rates_1_2"]
-    (row,) = [one for one in elements if one.area_um2 is not None]
-    assert row.basis is Basis.INTERPOLATED
+    (row,) = [
+        one for one in table.of_unit(UnitKind.PE)
+        if one.kind == "rates_1_2" and one.area_um2 is not None
+    ]  # fmt: skip
+    (plain,) = [
+        one for one in table.of_unit(UnitKind.PE)
+        if (one.operands, one.accumulator, one.variant) == (("fp8_e5m2",), "fp16_e6m9", "plain")
+        and not one.kind
+    ]  # fmt: skip
+    assert row.basis is plain.basis is Basis.MEASURED
     names = ("pe_fp8_e5m2_fp16_e6m9", "pe_two_rate_held")
     base, element = synthesize(OSU018, [get_unit(name) for name in names])
-    assert (base.flip_flops, element.flip_flops) == (32, 84) == (32, row.register_bits)
-    assert row.area_um2 == pytest.approx(946.96 * element.area / base.area, rel=0.07)
+    assert (base.flip_flops, element.flip_flops) == (32, 84)
+    assert (plain.register_bits, row.register_bits) == (32, 84)
+    assert row.area_um2 / plain.area_um2 == pytest.approx(element.area / base.area, rel=0.15)
 
 
 def test_what_cannot_be_synthesised_says_so(library, tmp_path) -> None:

@@ -86,7 +86,7 @@ def test_a_tiny_memory_is_made_of_flip_flops() -> None:
     """1,000 bytes are 8,000 flip-flops of 4.522 um2."""
     got = price_memory(TABLE, unit_prices(TABLE), capacity_bytes=1000, width_bytes=4, node_nm=45)
     assert got.area_mm2 == pytest.approx(8000 * 4.522e-6)
-    assert got.write_pj_per_byte == pytest.approx(8 * 0.00956)
+    assert got.write_pj_per_byte == pytest.approx(8 * 0.00859)
     with pytest.raises(UnsupportedError, match=r"^A memory of 1,000 bytes is below"):
         SRAM.cost(1000, 4, node_nm=45)
 
