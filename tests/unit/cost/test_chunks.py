@@ -30,12 +30,12 @@ def test_the_closed_form_is_the_limit_of_the_counts(chunk) -> None:
     )
     (closed,) = chunk_costs(chip, TABLE, chunk_sizes=[chunk])
     assert closed.outer_pj == pytest.approx(counted / op.macs, rel=1e-9)
-    assert closed.mac_pj == pytest.approx(3.55 * prices.units.scaling.energy)  # e5m2 x e5m2
+    assert closed.mac_pj == pytest.approx(4.170 * prices.units.scaling.energy)  # e5m2 x e5m2
 
 
 def test_chunks_of_a_column_cost_little_and_chunks_of_one_a_lot() -> None:
     one, column, long = chunk_costs(load_chip("fp8_chunk64"), TABLE, chunk_sizes=[1, 64, 512])
-    assert one.overhead > 1
+    assert one.overhead > 0.8
     assert column.overhead < 0.05
     assert long.overhead < column.overhead
     assert one.chip_area_mm2 > column.chip_area_mm2 == long.chip_area_mm2
