@@ -9,13 +9,14 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import product
 from pathlib import Path
 
 import pytest
 
 import accelsim
 from accelsim.errors import ConfigError, OutputError
-from accelsim.explore.sweep import RESULTS, STREAM
+from accelsim.explore.sweep import RESULTS, STREAM, Point, run_points
 
 AXES = ("arch.mac_array.rows=8,16,32", "recipe.accumulator.chunk_size=16:128:x2")
 
@@ -110,3 +111,22 @@ def test_a_wrong_value_is_told_before_anything_runs(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"arch\.cores"):
         accelsim.sweep("tiny", vary=["arch.cores=1,0"], folder=tmp_path / "none")
     assert not (tmp_path / "none").exists()
+
+
+def test_points_with_the_same_array_follow_each_other() -> None:
+    """Whichever axis is named first: what their schedules share is found once."""
+    seen = []
+    axes = [("arch.dram.bandwidth_gb_per_s", "12"), ("arch.scratchpad.capacity_kib", "34"),
+            ("arch.mac_array.cols", "56")]  # fmt: skip
+    for fast, big, wide in product(*(values for _, values in axes)):
+        settings = dict(zip((name for name, _ in axes), (fast, big, wide), strict=True))
+        seen.append(Point(fast + big + wide, settings, fast + big + wide))
+    order: list[str] = []
+
+    def evaluate(job: str) -> dict[str, float]:
+        order.append(job)
+        return {"time_ms": 1.0, "energy_pj": 1.0}
+
+    run_points(seen, evaluate, metrics=("time_ms", "energy_pj"))
+    # Columns change last, bandwidth at every point.
+    assert order == ["135", "235", "145", "245", "136", "236", "146", "246"]
