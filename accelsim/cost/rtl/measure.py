@@ -139,11 +139,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="for elements.csv")
     given = parser.parse_args(arguments)
     try:
-        rows = tuple(measure(read_library(given.liberty), list_elements()))
-    except (DataError, UnsupportedError) as error:
+        library = read_library(given.liberty)
+        given.output.mkdir(parents=True, exist_ok=True)
+        write_csv(tuple(measure(library, list_elements())), given.output / "elements.csv")
+    except (DataError, UnsupportedError, OSError) as error:
         parser.error(str(error))
-    given.output.mkdir(parents=True, exist_ok=True)
-    write_csv(rows, given.output / "elements.csv")
 
 
 def write_csv(rows: Sequence[ElementRow], path: Path) -> None:

@@ -179,3 +179,13 @@ def test_a_library_that_is_not_there_is_refused(tmp_path, capsys) -> None:
     assert stopped.value.code == 2
     assert "There is no liberty file" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+@needs_osu018
+def test_a_folder_that_cannot_be_is_refused_before_anything_runs(tmp_path, capsys) -> None:
+    (tmp_path / "taken").write_text("mine", encoding="utf-8")
+    with pytest.raises(SystemExit) as stopped:
+        main(["--liberty", str(OSU018), "-o", str(tmp_path / "taken")])
+    assert stopped.value.code == 2
+    assert "taken" in capsys.readouterr().err
+    assert (tmp_path / "taken").read_text(encoding="utf-8") == "mine"
