@@ -97,3 +97,24 @@ def test_adders_and_multipliers_alone() -> None:
         area, ratio, *_ = cells(name)
         assert numbers(area) == [pytest.approx(one, abs=0.51) for one in found]
         assert numbers(ratio) == [pytest.approx(one / BASE, abs=0.0051) for one in found]
+
+
+def test_energies_of_wide_formats_and_why() -> None:
+    """With the clock of all flip-flops, 8.59 fJ each, relative to the element of e5m2."""
+
+    def whole(operand: str, total: str, *, still: bool = False) -> float:
+        row = find((operand,), total)
+        return (row.zero_delay_energy_pj if still else row.energy_pj) + row.clock_energy_pj
+
+    text = " ".join(PAGE.split())
+    wide = ((WIDE, WIDE), (HALF, "fp32"), ("fp32", "fp32"))
+    for said, still in (("(1,6,9) 3.0, half + FP32 4.3, FP32 12.4;", False),
+                        ("the ratios are 2.5, 3.7 and 8.9.", True)):  # fmt: skip
+        assert said in text
+        base = whole("fp8_e5m2", WIDE, still=still)
+        got = [whole(*one, still=still) / base for one in wide]
+        printed = [float(one) for one in re.findall(r"\d+\.\d", said)]
+        assert printed == [pytest.approx(one, abs=0.051) for one in got]
+    flushed = find(("fp32",), "fp32", UnitVariant.FLUSH)
+    assert f"takes {find(('fp32',), 'fp32').energy_pj:.1f} pJ" in text
+    assert f"without subnormals {flushed.energy_pj:.1f}." in text
