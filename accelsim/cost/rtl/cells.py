@@ -123,8 +123,7 @@ def map_unit(unit: RtlUnit, library: Library) -> MappedUnit:
     ordered = _in_order(instances, unit.name)
     cells, energies = _annotate(ordered, loads, library)
     driven = {cell.output for cell in cells}
-    charge = library.load_ff * library.voltage_v**2 / 2 * 1e-3
-    energies |= {net: load * charge for net, load in loads.items() if net not in driven}
+    energies |= {net: library.charge_pj(load) for net, load in loads.items() if net not in driven}
     area = sum(one.cell.area for one in instances)
     leakage = library.leakage_uw * sum(one.cell.leakage for one in instances)
     return MappedUnit(ports["input"], ports["output"], cells, energies, area, leakage)
@@ -182,7 +181,6 @@ def _annotate(
     ordered: Sequence[tuple[_Instance, str]], loads: Mapping[int, float], library: Library
 ) -> tuple[tuple[Cell, ...], dict[int, float]]:
     """Return cells with their delays, and the energy in pJ of a change of what they drive."""
-    energy_pj = library.load_ff * 1e-3  # of a unit of capacitance at one volt
     steep = 0.0
     cells: list[Cell] = []
     energies: dict[int, float] = {}
@@ -198,8 +196,8 @@ def _annotate(
             transitions[net] = cell.transition(pin, slope, load)
             delay = cell.delay(pin, slope, load) * library.time_ps
             cells.append(Cell(function, one.pins, net, delay))
-            charge = load * library.voltage_v**2 / 2
-            energies[net] = energy_pj * (cell.energy(pin, slope, load) + charge)
+            inside = library.internal_pj(cell.energy(pin, slope, load))
+            energies[net] = inside + library.charge_pj(load)
         steep = sum(transitions.values()) / max(1, len(transitions))
     return tuple(cells), energies
 

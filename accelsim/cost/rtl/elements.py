@@ -107,7 +107,7 @@ def _mac(
     """Return the element of one format, built with others of the same widths if they are given."""
     one, out = built or a, built_total or total
     gates = mac_unit("fp_mac", one, one, out, rounded=rounded)
-    modes = (Mode(gates.name, gates, one, one),)
+    modes = (Mode(gates, one, one),)
     bits = 2 * _bits(a) + _bits(total)
     return Element(UnitKind.PE, (a,), total, gates, bits, modes, variant)
 
@@ -117,7 +117,7 @@ def _dual() -> Iterator[Element]:
     for total in (_WIDE, _FP32):
         gates = dual_unit(total, registered=False)
         modes = tuple(
-            Mode(f"{gates.name} {name}", gates, name, name, held=(("a_kind", i), ("b_kind", i)))
+            Mode(gates, name, name, held=(("a_kind", i), ("b_kind", i)))
             for i, name in enumerate((_E5M2, _E4M3))
         )
         bits = 2 * 8 + _bits(total)
@@ -126,7 +126,7 @@ def _dual() -> Iterator[Element]:
 
 def _integer() -> Element:
     gates = int_unit(8, 32, registered=False)
-    modes = (Mode(gates.name, gates, "int8", "int8"),)
+    modes = (Mode(gates, "int8", "int8"),)
     return Element(UnitKind.PE, ("int8",), "int32", gates, 2 * 8 + 32, modes)
 
 
@@ -144,7 +144,7 @@ def _two_rate() -> Iterator[Element]:
         ):  # fmt: skip
             a, b = (operands[0], operands[0]) if len(operands) == 1 else (_E4M3, _E5M2)
             held = (("mode", pair), ("a_kind", kinds[0]), ("b_kind", kinds[1]))
-            modes = (Mode(f"{kind} {' x '.join(operands)}", gates, a, b, 1 + pair, held),)
+            modes = (Mode(gates, a, b, 1 + pair, held),)
             yield Element(
                 UnitKind.PE, operands, _WIDE, gates, 0, modes, kind=kind, prices_area=False
             )

@@ -153,6 +153,14 @@ class Library:
     load_ff: float
     leakage_uw: float
 
+    def charge_pj(self, load: float) -> float:
+        """Return the energy that charges a load, C V**2 / 2, once."""
+        return self.internal_pj(load * self.voltage_v**2 / 2)
+
+    def internal_pj(self, energy: float) -> float:
+        """Return an energy of the library's tables, which are in its capacitance times V**2."""
+        return energy * self.load_ff * 1e-3
+
 
 def read_library(path: Path | str) -> Library:
     """Read a liberty file.

@@ -15,10 +15,10 @@ It takes a processor about half an hour.
 from __future__ import annotations
 
 import argparse
-import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from statistics import fmean
 
 from accelsim.cost.rtl.cells import MappedUnit, map_unit
 from accelsim.cost.rtl.elements import Element, list_elements
@@ -109,17 +109,13 @@ def _row(
         variant=element.variant,
         kind=element.kind,
         register_bits=bits,
-        area=_mean(unit.area for unit in units) + bits * register.area if whole else None,
-        zero_delay_energy_pj=_mean(one.zero_delay_pj for one in energies) if energies else None,
-        energy_pj=_mean(one.glitch_pj for one in energies) if energies else None,
+        area=fmean(unit.area for unit in units) + bits * register.area if whole else None,
+        zero_delay_energy_pj=fmean(one.zero_delay_pj for one in energies) if energies else None,
+        energy_pj=fmean(one.glitch_pj for one in energies) if energies else None,
         clock_energy_pj=bits * (register.clock_pj or 0.0) if whole and bits else None,
-        leakage_uw=_mean(unit.leakage_uw for unit in units) + leakage if whole else None,
-        critical_path_ps=_mean(unit.critical_path_ps for unit in units),
+        leakage_uw=fmean(unit.leakage_uw for unit in units) + leakage if whole else None,
+        critical_path_ps=fmean(unit.critical_path_ps for unit in units),
     )
-
-
-def _mean(figures: Iterable[float]) -> float:
-    return statistics.fmean(figures)
 
 
 def _plain_flip_flop(library: Library) -> FlipFlop:

@@ -82,8 +82,6 @@ def simulate(
     ShapeError
         If the inputs have different lengths, or none has a length.
     """
-    if not has_simulator():
-        raise UnsupportedError("iverilog is not installed; Debian has it in the package iverilog.")
     packed = _pack(inputs)
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "inputs.bin").write_bytes(packed.tobytes())
@@ -103,9 +101,13 @@ def run_bench(bench: str, folder: Path | str, *, sources: Sequence[Path] | None 
 
     Raises
     ------
+    UnsupportedError
+        If Icarus Verilog is not installed.
     DataError
         If either fails; with the tool's last words.
     """
+    if not has_simulator():
+        raise UnsupportedError("iverilog is not installed; Debian has it in the package iverilog.")
     Path(folder, "bench.v").write_text(bench, encoding="utf-8")
     files = [str(file) for file in (verilog_files() if sources is None else sources)]
     _run(["iverilog", "-g2001", "-s", "bench", "-o", "bench", "bench.v", *files], folder)

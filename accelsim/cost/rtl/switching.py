@@ -48,8 +48,6 @@ class Mode:
 
     Parameters
     ----------
-    name : str
-        For people.
     unit : RtlUnit
         Without registers; ports `a`, `b`, `acc` and `sum`, and `held` and `next_held`
         where a register of its element cuts it in two halves.
@@ -61,7 +59,6 @@ class Mode:
         Other ports and their values.
     """
 
-    name: str
     unit: RtlUnit
     a: str
     b: str

@@ -14,7 +14,6 @@ from accelsim.cost.rtl.elements import Element, list_elements
 from accelsim.cost.rtl.glitches import glitch_energy_pj
 from accelsim.cost.rtl.liberty import read_library
 from accelsim.cost.rtl.measure import main, measure
-from accelsim.cost.rtl.simulate import has_simulator
 from accelsim.cost.rtl.switching import (
     Mode,
     count_changes,
@@ -24,11 +23,16 @@ from accelsim.cost.rtl.switching import (
 )
 from accelsim.cost.table import UnitKind
 from accelsim.errors import DataError
-from tests.unit.cost.rtl_oracle import float_formats, needs_yosys, round_sum, values
+from tests.unit.cost.rtl_oracle import (
+    float_formats,
+    needs_iverilog,
+    needs_yosys,
+    round_sum,
+    values,
+)
 from tests.unit.cost.test_rtl_synthesis import OSU018
 
 needs_osu018 = pytest.mark.skipif(not OSU018.is_file(), reason="needs qflow-tech-osu018")
-needs_icarus = pytest.mark.skipif(not has_simulator(), reason="needs iverilog")
 
 
 def hazard(gate_delay_ps: float) -> MappedUnit:
@@ -48,7 +52,7 @@ def codes(*bits: int) -> dict[str, np.ndarray]:
     return {"a": np.array([bits], np.uint64)}
 
 
-@needs_icarus
+@needs_iverilog
 def test_a_hazard_switches_where_it_lasts_longer_than_the_gate() -> None:
     """At a = 0, 1: a changes (3 pJ), its inverse changes (1); y is 0 before and after.
 
@@ -67,7 +71,7 @@ def test_a_hazard_switches_where_it_lasts_longer_than_the_gate() -> None:
     assert unit.critical_path_ps == 30.0
 
 
-@needs_icarus
+@needs_iverilog
 def test_sequences_do_not_follow_each_other() -> None:
     """1, 1 and then 0, 0: nothing changes within either."""
     inputs = {"a": np.array([[1, 1], [0, 0]], np.uint64)}
@@ -76,7 +80,7 @@ def test_sequences_do_not_follow_each_other() -> None:
         glitch_energy_pj(hazard(5.0), {"a": np.array([[1]], np.uint64)})
 
 
-@needs_icarus
+@needs_iverilog
 def test_a_late_port_changes_when_the_rest_has_settled() -> None:
     """y = a XOR b from 0, 0 to 1, 1: at once it may glitch, with b late it does so surely.
 
@@ -112,7 +116,7 @@ def test_mapped_cells_add_as_the_emulator_does() -> None:
 
 
 @needs_yosys
-@needs_icarus
+@needs_iverilog
 @needs_osu018
 def test_another_library_gives_the_same_ratios_of_energies() -> None:
     """Half with FP32 sums to e5m2 with (1,6,9) ones at zero delay: within 20 % of the table's.
@@ -129,7 +133,7 @@ def test_another_library_gives_the_same_ratios_of_energies() -> None:
     found = []
     for a, total in (("fp8_e5m2", "fp16_e6m9"), ("fp16_e5m10", "fp32")):
         gates = mac_unit("fp_mac", a, a, total)
-        found.append(measure_switching(map_unit(gates, library), Mode(a, gates, a, a)))
+        found.append(measure_switching(map_unit(gates, library), Mode(gates, a, a)))
     one, other = found
     expected = large.zero_delay_energy_pj / small.zero_delay_energy_pj
     assert other.zero_delay_pj / one.zero_delay_pj == pytest.approx(expected, rel=0.20)
@@ -140,14 +144,12 @@ def test_another_library_gives_the_same_ratios_of_energies() -> None:
 
 
 @needs_yosys
-@needs_icarus
+@needs_iverilog
 @needs_osu018
 def test_an_element_is_its_gates_and_its_flip_flops() -> None:
     """Of int2 with an int5 sum: 9 flip-flops, of 96 um2 each in this library."""
     gates = int_unit(2, 5, registered=False)
-    element = Element(
-        UnitKind.PE, ("int2",), "int5", gates, 9, (Mode("int2", gates, "int2", "int2"),)
-    )
+    element = Element(UnitKind.PE, ("int2",), "int5", gates, 9, (Mode(gates, "int2", "int2"),))
     library = read_library(OSU018)
     unit, register = map_unit(gates, library), library.flip_flops["DFFPOSX1"]
     alone = replace(element, register_bits=0, modes=())
