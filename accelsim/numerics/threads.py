@@ -12,6 +12,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 
+from accelsim.errors import ConfigError
+
 #: Pieces of work per thread, so that the last one is not waited for long.
 PIECES_PER_THREAD = 8
 
@@ -29,6 +31,11 @@ def run_tasks(work: Callable[[int, int], None], tasks: int, threads: int) -> Non
     threads : int
         The caller is one of them.
 
+    Raises
+    ------
+    ConfigError
+        If there is not even one thread.
+
     Examples
     --------
     >>> done = []
@@ -36,8 +43,10 @@ def run_tasks(work: Callable[[int, int], None], tasks: int, threads: int) -> Non
     >>> sorted(done)
     [0, 1, 2, 3, 4]
     """
+    if threads < 1:
+        raise ConfigError(f"Work is done by one thread at least, not by {threads}.")
     pieces = min(tasks, threads * PIECES_PER_THREAD)
-    if threads <= 1 or pieces <= 1:
+    if threads == 1 or pieces <= 1:
         work(0, tasks)
         return
     waiting = iter(range(pieces))

@@ -10,6 +10,7 @@ from functools import partial
 
 import pytest
 
+from accelsim.errors import ConfigError
 from accelsim.numerics.threads import run_tasks
 
 
@@ -19,6 +20,12 @@ def test_every_task_is_done_once(tasks: int, threads: int) -> None:
     done: list[int] = []
     run_tasks(lambda first, last: done.extend(range(first, last)), tasks, threads)
     assert sorted(done) == list(range(tasks))
+
+
+@pytest.mark.parametrize("threads", [0, -1])
+def test_work_without_a_thread_is_refused(threads: int) -> None:
+    with pytest.raises(ConfigError, match=f"not by {threads}"):
+        run_tasks(lambda first, last: None, 16, threads)
 
 
 def test_caller_and_helpers_work_side_by_side() -> None:
