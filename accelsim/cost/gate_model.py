@@ -5,26 +5,25 @@ widths. With significands of pa and pb bits multiplied, operand exponents of e b
 sum of p bits with exponents of es; f is the width of the adder, p or, where an exact
 product is wider, pa + pb; and w = min(f, pa + pb) how much of it an addend can cover:
 
-==========  =====================  ======  ============================================
-term        grows with             fits    what it is
-==========  =====================  ======  ============================================
-PRODUCT     pa * pb                both    array of partial products
-MULTIPLIER  1                      area    exponent adder, sign, special cases
-ROUNDED     pa + pb                area    rounder of a product wider than the sum
-WIDTH       f                      area    aligner, adder, normaliser, rounder of a sum
-ADDEND      w                      both    bits of the sum that an addend covers
-RANGE       max(e, es)             both    comparison and choice of exponents
-SPREAD      d                      energy  distances by which addends are shifted
-FRAME       f * log2(f) * d        energy  shifters of the sum: stages times width
-FLUSH       -(pa * log2(pa) + 2r)  area    what goes where there are no subnormals
-CALM        -(pa + pa * r / 4)     energy  what is still where there are none
-==========  =====================  ======  ============================================
+==========  ===========================  ======  ========================================
+term        grows with                   fits    what it is
+==========  ===========================  ======  ========================================
+PRODUCT     pa * pb                      both    array of partial products
+MULTIPLIER  1                            area    exponent adder, sign, special cases
+NORMALISER  (pa + pb) * log2(pa + pb)    energy  shifter of products, for subnormals
+GRID        p if rounded, + f            area    subnormals, of products and of sums
+RANGE       max(e, es)                   area    comparison and choice of exponents
+SHIFTERS    f * log2(f)                  area    aligner, normaliser, rounder of a sum
+SPREAD      d                            energy  distances by which addends are shifted
+MOVED       f * log2(f) * d              energy  what those distances switch in shifters
+ADDEND      w * d                        energy  bits of the sum that an addend covers
+==========  ===========================  ======  ========================================
 
-Here d = min(e, 4): elements are fed numbers of a normal distribution, whose exponents
-differ by four bits' worth and no more, however many bits a format has for them; a sum
-switches as far as it is shifted. r is pa where a product is rounded before it is added,
-else 0: it is put on the grid of the subnormals, and one normaliser serves both operands,
-so late that the array of partial products follows its every change.
+Here d = min(e, 3): elements are fed numbers of a normal distribution, nearly all of whose
+exponents fit into three bits, however many a format has for them; a sum switches as far as
+it is shifted. Of an exact product the bits below the sum's last place mostly end in the
+sticky bit, and count half in the f of energies. Formats without subnormals have neither
+NORMALISER nor GRID.
 
 The coefficients come from relative least squares over the processing elements,
 adders and multipliers of the table: of areas, of energies at zero delay and of energies
@@ -55,29 +54,24 @@ class Term(StrEnum):
 
     PRODUCT = "product"
     MULTIPLIER = "multiplier"
-    ROUNDED = "rounded"
-    WIDTH = "width"
-    ADDEND = "addend"
+    NORMALISER = "normaliser"
+    GRID = "grid"
     RANGE = "range"
+    SHIFTERS = "shifters"
     SPREAD = "spread"
-    FRAME = "frame"
-    FLUSH = "flush"
-    CALM = "calm"
+    MOVED = "moved"
+    ADDEND = "addend"
 
 
 #: How much of each term a unit has.
 Amounts = dict[Term, float]
 
-_AREA_TERMS = (
-    Term.PRODUCT, Term.MULTIPLIER, Term.ROUNDED, Term.WIDTH, Term.ADDEND, Term.RANGE, Term.FLUSH,
-)  # fmt: skip
-_ENERGY_TERMS = (
-    Term.PRODUCT, Term.ADDEND, Term.RANGE, Term.SPREAD, Term.FRAME, Term.CALM,
-)  # fmt: skip
-#: Bits of exponents by which numbers of a normal distribution differ.
-_SPREAD_BITS = 4
-#: Part of the array of partial products that follows a late normaliser.
-_RESTLESS_PART = 0.25
+_AREA_TERMS = (Term.PRODUCT, Term.MULTIPLIER, Term.GRID, Term.RANGE, Term.SHIFTERS)
+_ENERGY_TERMS = (Term.PRODUCT, Term.NORMALISER, Term.SPREAD, Term.MOVED, Term.ADDEND)
+#: Bits of exponents that nearly all numbers of a normal distribution fit into.
+_SPREAD_BITS = 3
+#: How much a bit of a product below the sum's last place switches, of one above it.
+_LOW_BIT_PART = 0.5
 _FITTED_UNITS = (UnitKind.PE, UnitKind.ADDER, UnitKind.MULTIPLIER)
 
 
@@ -132,13 +126,21 @@ class GateModel:
         return _dot(self.zero_delay_energy_pj, amounts)
 
 
-def multiplier_amounts(a: FormatShape, b: FormatShape, *, rounded: bool = False) -> Amounts:
-    """Return the terms of a multiplier of two operands, whose product may be `rounded`."""
+def multiplier_amounts(
+    a: FormatShape, b: FormatShape, *, rounded_to: FormatShape | None = None, flush: bool = False
+) -> Amounts:
+    """Return the terms of a multiplier, whose product may be rounded to a format.
+
+    With `flush` no number is subnormal.
+    """
     amounts: Amounts = {Term.PRODUCT: float(a.significand_bits * b.significand_bits)}
-    if not (a.is_integer and b.is_integer):
-        amounts[Term.MULTIPLIER] = 1.0
-    if rounded:
-        amounts[Term.ROUNDED] = float(a.significand_bits + b.significand_bits)
+    if a.is_integer and b.is_integer:
+        return amounts
+    amounts[Term.MULTIPLIER] = 1.0
+    if not flush:
+        amounts[Term.NORMALISER] = _stages(a.significand_bits + b.significand_bits)
+        if rounded_to is not None:
+            amounts[Term.GRID] = float(rounded_to.significand_bits)
     return amounts
 
 
@@ -147,11 +149,12 @@ def adder_amounts(
     *,
     product_of: tuple[FormatShape, FormatShape] | None = None,
     exact: bool = False,
+    flush: bool = False,
 ) -> Amounts:
     """Return the terms of an adder to a sum of format `total`.
 
     It adds products of `product_of`, of which an `exact` one may be wider than the sum;
-    None means numbers of the sum's own format.
+    None means numbers of the sum's own format. With `flush` no number is subnormal.
     """
     bits = total.significand_bits
     if total.is_integer:
@@ -159,24 +162,28 @@ def adder_amounts(
     operands = product_of or (total,)
     product_bits = sum(shape.significand_bits for shape in operands)
     frame = max(bits, product_bits) if exact else bits
+    switching = bits + _LOW_BIT_PART * (frame - bits)
     exponent = max(shape.exponent_bits for shape in operands)
     spread = min(exponent, _SPREAD_BITS)
     return {
-        Term.WIDTH: float(frame),
-        Term.ADDEND: float(min(frame, product_bits)),
+        Term.GRID: 0.0 if flush else float(frame),
         Term.RANGE: float(max(exponent, total.exponent_bits)),
+        Term.SHIFTERS: _stages(frame),
         Term.SPREAD: float(spread),
-        Term.FRAME: _stages(frame) * spread,
+        Term.MOVED: _stages(switching) * spread,
+        Term.ADDEND: min(switching, product_bits) * spread,
     }
 
 
 def wider_adder_amounts(operand: FormatShape, *, products: int) -> Amounts:
     """Return the terms that an adder has more where it takes several products at once."""
     bits = 2 * (products - 1) * operand.significand_bits
+    spread = min(operand.exponent_bits, _SPREAD_BITS)
     return {
-        Term.WIDTH: float(bits),
-        Term.ADDEND: float(bits),
-        Term.FRAME: _stages(bits) * min(operand.exponent_bits, _SPREAD_BITS),
+        Term.GRID: float(bits),
+        Term.SHIFTERS: _stages(bits),
+        Term.MOVED: _stages(bits) * spread,
+        Term.ADDEND: float(bits * spread),
     }
 
 
@@ -188,22 +195,16 @@ def pe_amounts(
     variant: UnitVariant = UnitVariant.PLAIN,
 ) -> Amounts:
     """Return the terms of a processing element: a multiplier and an adder to a sum."""
-    exact = variant is UnitVariant.FUSED
+    exact, flush = variant is UnitVariant.FUSED, variant is UnitVariant.FLUSH
     product_bits = a.significand_bits + b.significand_bits
     rounded = not exact and not total.is_integer and product_bits > total.significand_bits
-    amounts = add_up(
-        multiplier_amounts(a, b, rounded=rounded),
-        adder_amounts(total, product_of=(a, b), exact=exact),
+    return add_up(
+        multiplier_amounts(a, b, rounded_to=total if rounded else None, flush=flush),
+        adder_amounts(total, product_of=(a, b), exact=exact, flush=flush),
     )
-    if variant is UnitVariant.FLUSH:
-        bits = a.significand_bits
-        late = bits if rounded else 0
-        amounts[Term.FLUSH] = -(_stages(bits) + 2 * late)
-        amounts[Term.CALM] = -(bits + _RESTLESS_PART * bits * late)
-    return amounts
 
 
-def _stages(bits: int) -> float:
+def _stages(bits: float) -> float:
     """Return the width of a shifter times its stages."""
     return bits * math.log2(bits) if bits else 0.0
 
@@ -279,7 +280,8 @@ def row_amounts(row: CostRow) -> Amounts:
     """Return the terms of the unit that a row prices."""
     operand = merge(row.shapes)
     if row.unit is UnitKind.MULTIPLIER:
-        return multiplier_amounts(operand, operand, rounded=row.accumulator is not None)
+        rounded_to = None if row.accumulator is None else shape_of(row.accumulator)
+        return multiplier_amounts(operand, operand, rounded_to=rounded_to)
     if row.unit is UnitKind.ADDER:
         return adder_amounts(operand)
     assert row.accumulator is not None  # a pe has one

@@ -98,7 +98,7 @@ class UnitPrices:
     >>> prices = unit_prices(load_cost_table("synth45"))
     >>> e5m2, fp16 = shapes_of("fp8_e5m2"), shapes_of("fp16_e6m9")
     >>> prices.pe(e5m2, fp16).area_um2
-    936.41
+    922.84
     >>> prices.pe(shapes_of("float_e4m4"), fp16).basis
     <Basis.FITTED: 'fitted'>
     """

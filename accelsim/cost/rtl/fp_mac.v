@@ -15,16 +15,15 @@ module fp_mac #(
     input  wire [E+M:0]   acc,
     output wire [E+M:0]   sum
 );
-    // Whether there are subnormal operands, and products of two of them all round to zero.
-    localparam SHARED = (ROUND_PRODUCT != 0) && (MA == MB) && (FLUSH_A == 0) && (FLUSH_B == 0)
-                      && (BIAS_A + BIAS_B - 2 >= BIAS + M);
+    // Whether products of two subnormal numbers all round to zero.
+    localparam TINY = (ROUND_PRODUCT != 0) && (BIAS_A + BIAS_B - 2 >= BIAS + M);
     wire signed [X-1:0] p_exp;
     wire [MA+MB+1:0] p_sig;
     wire p_sign, p_zero, p_inf, p_nan;
 
     fp_product #(.EA(EA), .MA(MA), .BIAS_A(BIAS_A), .SPECIALS_A(SPECIALS_A), .FLUSH_A(FLUSH_A),
                  .EB(EB), .MB(MB), .BIAS_B(BIAS_B), .SPECIALS_B(SPECIALS_B),
-                 .FLUSH_B(FLUSH_B), .OFFSET(BIAS), .SHARED(SHARED), .X(X)) multiply (
+                 .FLUSH_B(FLUSH_B), .OFFSET(BIAS), .TINY(TINY), .X(X)) multiply (
         .a(a), .b(b), .sign(p_sign), .exp(p_exp), .sig(p_sig),
         .is_zero(p_zero), .is_inf(p_inf), .is_nan(p_nan));
     generate

@@ -4,14 +4,12 @@
 // sig: with the bias of a sum as OFFSET, exp counts as its exponent field does.
 // exp and sig mean nothing where one of the flags is set.
 //
-// SHARED: a product of two subnormal numbers counts as zero, as where it is then rounded to
-// a format in which it is less than half the smallest number. So one operand at most has
-// to be normalised, and one normaliser serves both. Needs MA = MB.
+// TINY: a product of two subnormal numbers counts as zero, as SUBNORMALS of fp_mul says.
 module fp_product #(
     parameter EA = 5, parameter MA = 2, parameter BIAS_A = 15, parameter SPECIALS_A = 1,
     parameter EB = 5, parameter MB = 2, parameter BIAS_B = 15, parameter SPECIALS_B = 1,
     parameter FLUSH_A = 0, parameter FLUSH_B = 0,
-    parameter OFFSET = 0, parameter SHARED = 0,
+    parameter OFFSET = 0, parameter TINY = 0,
     parameter X = 10
 ) (
     input  wire [EA+MA:0]      a,
@@ -21,45 +19,26 @@ module fp_product #(
     output wire [MA+MB+1:0]    sig,
     output wire                is_zero, is_inf, is_nan
 );
+    localparam SUBNORMALS = (FLUSH_A != 0 && FLUSH_B != 0) ? 0
+                          : (FLUSH_A != 0 || FLUSH_B != 0 || TINY != 0) ? 1 : 2;
     wire a_sign, a_zero, a_inf, a_nan, b_sign, b_zero, b_inf, b_nan;
     wire signed [X-1:0] a_exp, b_exp;
     wire [MA:0] a_sig;
     wire [MB:0] b_sig;
 
+    // Without subnormals every significand has its leading one, which costs nothing.
     fp_unpack #(.E(EA), .M(MA), .BIAS(BIAS_A + BIAS_B - OFFSET), .SPECIALS(SPECIALS_A),
-                .NORMALIZE(!SHARED), .FLUSH(FLUSH_A), .X(X)) unpack_a (
+                .NORMALIZE(FLUSH_A), .FLUSH(FLUSH_A), .X(X)) unpack_a (
         .code(a), .sign(a_sign), .exp(a_exp), .sig(a_sig),
         .is_zero(a_zero), .is_inf(a_inf), .is_nan(a_nan));
     fp_unpack #(.E(EB), .M(MB), .BIAS(0), .SPECIALS(SPECIALS_B),
-                .NORMALIZE(!SHARED), .FLUSH(FLUSH_B), .X(X)) unpack_b (
+                .NORMALIZE(FLUSH_B), .FLUSH(FLUSH_B), .X(X)) unpack_b (
         .code(b), .sign(b_sign), .exp(b_exp), .sig(b_sig),
         .is_zero(b_zero), .is_inf(b_inf), .is_nan(b_nan));
-    wire signed [X-1:0] m_exp;
-    wire [MA:0] m_sig;
-    wire [MB:0] n_sig;
-    wire        none;
-    generate
-        if (SHARED != 0) begin : shared
-            // The subnormal one; where there is none, either.
-            localparam K = (MA < 4) ? 2 : (MA < 8) ? 3 : (MA < 16) ? 4 : (MA < 32) ? 5 : 6;
-            wire [MA:0]  low = a_sig[MA] ? b_sig : a_sig;
-            wire [K-1:0] zeros;
-            leading_zeros #(.W(MA + 1), .K(K)) count (.word(low), .count(zeros));
-            assign m_sig = low << zeros;
-            assign n_sig = a_sig[MA] ? a_sig : b_sig;
-            assign m_exp = a_exp - $signed({{(X-K){1'b0}}, zeros});
-            assign none  = ~a_sig[MA] & ~b_sig[MB];
-        end else begin : apart
-            assign m_sig = a_sig;
-            assign n_sig = b_sig;
-            assign m_exp = a_exp;
-            assign none  = 1'b0;
-        end
-    endgenerate
-    fp_mul #(.MA(MA), .MB(MB), .X(X)) multiply (
-        .a_sign(a_sign), .a_exp(m_exp), .a_sig(m_sig),
-        .a_zero(a_zero | none), .a_inf(a_inf), .a_nan(a_nan),
-        .b_sign(b_sign), .b_exp(b_exp), .b_sig(n_sig),
+    fp_mul #(.MA(MA), .MB(MB), .SUBNORMALS(SUBNORMALS), .X(X)) multiply (
+        .a_sign(a_sign), .a_exp(a_exp), .a_sig(a_sig),
+        .a_zero(a_zero), .a_inf(a_inf), .a_nan(a_nan),
+        .b_sign(b_sign), .b_exp(b_exp), .b_sig(b_sig),
         .b_zero(b_zero), .b_inf(b_inf), .b_nan(b_nan),
         .sign(sign), .exp(exp), .sig(sig),
         .is_zero(is_zero), .is_inf(is_inf), .is_nan(is_nan));

@@ -11,9 +11,8 @@ module fp_product_rounded #(
     input  wire [EB+MB:0] b,
     output wire [E+M:0]   code
 );
-    // Whether there are subnormal operands, and products of two of them all round to zero.
-    localparam SHARED = (MA == MB) && (FLUSH_A == 0) && (FLUSH_B == 0)
-                      && (BIAS_A + BIAS_B - 2 >= BIAS + M);
+    // Whether products of two subnormal numbers all round to zero.
+    localparam TINY = BIAS_A + BIAS_B - 2 >= BIAS + M;
     // fp_round wants three bits below its last place: wide enough for any product.
     localparam P = MA + MB + 2;
     localparam W = (P > M + 3) ? P : M + 3;
@@ -24,7 +23,7 @@ module fp_product_rounded #(
 
     fp_product #(.EA(EA), .MA(MA), .BIAS_A(BIAS_A), .SPECIALS_A(SPECIALS_A), .FLUSH_A(FLUSH_A),
                  .EB(EB), .MB(MB), .BIAS_B(BIAS_B), .SPECIALS_B(SPECIALS_B),
-                 .FLUSH_B(FLUSH_B), .OFFSET(BIAS), .SHARED(SHARED), .X(X)) multiply (
+                 .FLUSH_B(FLUSH_B), .OFFSET(BIAS), .TINY(TINY), .X(X)) multiply (
         .a(a), .b(b), .sign(sign), .exp(exp), .sig(sig),
         .is_zero(is_zero), .is_inf(is_inf), .is_nan(is_nan));
     fp_round #(.E(E), .M(M), .SPECIALS(SPECIALS), .SATURATE(SATURATE),

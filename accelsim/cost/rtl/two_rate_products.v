@@ -18,10 +18,12 @@ module two_rate_products #(parameter X = 10) (
     wire signed [X-1:0] ax16, bx16, ax0, bx0;
     wire [9:0] am16, bm16;
     wire [3:0] am0, bm0;
-    fp_unpack #(.E(6), .M(9), .BIAS(31), .SPECIALS(1), .X(X)) a_16 (.code(a), .sign(as16),
-        .exp(ax16), .sig(am16), .is_zero(az16), .is_inf(ai16), .is_nan(an16));
-    fp_unpack #(.E(6), .M(9), .BIAS(0), .SPECIALS(1), .X(X)) b_16 (.code(b), .sign(bs16),
-        .exp(bx16), .sig(bm16), .is_zero(bz16), .is_inf(bi16), .is_nan(bn16));
+    fp_unpack #(.E(6), .M(9), .BIAS(31), .SPECIALS(1), .NORMALIZE(0), .X(X)) a_16 (
+        .code(a), .sign(as16), .exp(ax16), .sig(am16),
+        .is_zero(az16), .is_inf(ai16), .is_nan(an16));
+    fp_unpack #(.E(6), .M(9), .BIAS(0), .SPECIALS(1), .NORMALIZE(0), .X(X)) b_16 (
+        .code(b), .sign(bs16), .exp(bx16), .sig(bm16),
+        .is_zero(bz16), .is_inf(bi16), .is_nan(bn16));
     fp8_unpack_dual #(.OFFSET(16), .X(X)) a_0 (.code(a[7:0]), .kind(a_kind), .sign(as0), .exp(ax0),
         .sig(am0), .is_zero(az0), .is_inf(ai0), .is_nan(an0));
     fp8_unpack_dual #(.OFFSET(15), .X(X)) b_0 (.code(b[7:0]), .kind(b_kind), .sign(bs0), .exp(bx0),

@@ -358,8 +358,12 @@ def _exponent_width(a: FloatFormat, b: FloatFormat, total: FloatFormat) -> int:
 
 
 def _product_width(a: FloatFormat, b: FloatFormat) -> int:
-    """Return the bits of signed exponents in a multiplier: those of every exact product."""
-    return _signed_width(max(_highest(a) + _highest(b) + 1, -_lowest(a) - _lowest(b)))
+    """Return the bits of signed exponents in a multiplier.
+
+    They hold those of every exact product, and its leading zeros before it is normalised.
+    """
+    zeros = a.mantissa_bits + b.mantissa_bits + 1
+    return _signed_width(max(_highest(a) + _highest(b) + 1, -_lowest(a) - _lowest(b), zeros))
 
 
 def _lowest(fmt: FloatFormat) -> int:

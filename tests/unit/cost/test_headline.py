@@ -28,7 +28,7 @@ SINGLE = {
     "both FP8 kinds + (1,6,9) | 1": (("fp8_e5m2", "fp8_e4m3"), "fp16_e6m9"),
     "bf16 + bf16 | 1": (("bf16",), "bf16"),
     "(1,6,9) + (1,6,9) | 1": (("fp16_e6m9",), "fp16_e6m9"),
-    "half + half | 1": (("fp16_e5m10",), "fp16_e5m10"),
+    "half + half | 1 |": (("fp16_e5m10",), "fp16_e5m10"),
     "bf16 + FP32 | 1": (("bf16",), "fp32"),
     "half + FP32 | 1": (("fp16_e5m10",), "fp32"),
     "FP32 + FP32 | 1 |": (("fp32",), "fp32"),
@@ -37,12 +37,13 @@ SINGLE = {
 Key = tuple[str, str, UnitVariant]
 #: The manual's worst energies: operand, sum, variant.
 WORST: dict[str, Key] = {
-    "FP32 + FP32 | 13.7": ("fp32", "fp32", UnitVariant.PLAIN),
-    "e5m2 + (1,6,9), no subnormals": ("fp8_e5m2", "fp16_e6m9", UnitVariant.FLUSH),
-    "e4m3 + bf16": ("fp8_e4m3fn", "bf16", UnitVariant.PLAIN),
-    "(1,5,5) + (1,6,9), exact product": ("float_e5m5", "fp16_e6m9", UnitVariant.FUSED),
-    "half + half, exact product": ("fp16_e5m10", "fp16_e5m10", UnitVariant.FUSED),
-    "(1,5,5) + (1,6,9) |": ("float_e5m5", "fp16_e6m9", UnitVariant.PLAIN),
+    "e5m2 + (1,8,15)": ("fp8_e5m2", "float_e8m15", UnitVariant.PLAIN),
+    "e5m2 + bf16": ("fp8_e5m2", "bf16", UnitVariant.PLAIN),
+    "(1,2,1) + (1,6,9)": ("float_e2m1", "fp16_e6m9", UnitVariant.PLAIN),
+    "(1,5,3) + (1,6,9)": ("float_e5m3", "fp16_e6m9", UnitVariant.PLAIN),
+    "(1,2,3) + FP32": ("float_e2m3", "fp32", UnitVariant.PLAIN),
+    "(1,2,3) + (1,6,9)": ("float_e2m3", "fp16_e6m9", UnitVariant.PLAIN),
+    "e5m2 + (1,6,12)": ("fp8_e5m2", "float_e6m12", UnitVariant.PLAIN),
 }
 
 
@@ -84,10 +85,10 @@ def element_energy(prices: UnitPrices, operands: tuple[str, ...], total: str) ->
 @pytest.mark.parametrize(
     ("wide", "total", "table", "printed"),
     [
-        ("fp16_e5m10", "fp32", "synth45", (4.3, 3.7)),
-        ("fp16_e6m9", "fp16_e6m9", "synth45", (3.0, 2.6)),
-        ("fp16_e5m10", "fp32", "synth45_zero_delay", (3.7, 3.3)),
-        ("fp16_e6m9", "fp16_e6m9", "synth45_zero_delay", (2.5, 2.2)),
+        ("fp16_e5m10", "fp32", "synth45", (4.1, 3.3)),
+        ("fp16_e6m9", "fp16_e6m9", "synth45", (2.4, 2.0)),
+        ("fp16_e5m10", "fp32", "synth45_zero_delay", (3.6, 3.0)),
+        ("fp16_e6m9", "fp16_e6m9", "synth45_zero_delay", (2.5, 2.1)),
     ],
 )
 def test_the_gain_in_energy_shrinks_without_glitches(wide, total, table, printed) -> None:
@@ -99,18 +100,45 @@ def test_the_gain_in_energy_shrinks_without_glitches(wide, total, table, printed
     assert got == pytest.approx(printed, abs=0.051)
 
 
-@pytest.mark.parametrize(
-    ("row", "operand", "total"),
-    [
-        ("half + half, to", "fp16_e5m10", "fp16_e5m10"),
-        ("half + FP32, to", "fp16_e5m10", "fp32"),
-        ("FP32 + FP32, to", "fp32", "fp32"),
-    ],
-)
-def test_ratios_of_area_beside_those_of_another_verilog(row, operand, total) -> None:
+#: Of another Verilog, to its own e5m2 + (1,6,9): spread of areas over four libraries, and of
+#: energies, clock included, over elements that are plain, without subnormals, cut in two
+#: stages, and plain at zero delay; of the plain ones with glitches.
+OTHER_VERILOG = {
+    "half + half": ("fp16_e5m10", "fp16_e5m10", (1.84, 2.18), (2.40, 2.86), 2.52),
+    "half + FP32": ("fp16_e5m10", "fp32", (2.79, 3.03), (3.20, 4.36), 3.70),
+    "FP32 + FP32": ("fp32", "fp32", (6.44, 7.36), (7.39, 9.78), 7.96),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_VERILOG)
+def test_ratios_of_area_beside_those_of_another_verilog(name) -> None:
+    operand, total, (low, high), *_ = OTHER_VERILOG[name]
     base = PRICES.pe(shapes_of("fp8_e5m2"), shapes_of("fp16_e6m9")).area_um2
     ratio = PRICES.pe(shapes_of(operand), shapes_of(total)).area_um2 / base
-    assert manual_cells(row)[-1] == f"{ratio:.2f}"
+    assert manual_cells(f"{name} | {low:.2f} to") == [f"{low:.2f} to {high:.2f}", f"{ratio:.2f}"]
+
+
+@pytest.mark.parametrize("name", OTHER_VERILOG)
+def test_ratios_of_energy_lie_within_those_of_another_verilog(name) -> None:
+    operand, total, _, (low, high), plain = OTHER_VERILOG[name]
+    got = []
+    for table in ("synth45", "synth45_zero_delay"):
+        prices = unit_prices(load_cost_table(table))
+        base = element_energy(prices, ("fp8_e5m2",), "fp16_e6m9")
+        got.append(element_energy(prices, (operand,), total) / base)
+    assert all(low <= ratio <= high for ratio in got)
+    printed = [f"{plain:.2f}", f"{low:.2f} to {high:.2f}", *(f"{ratio:.2f}" for ratio in got)]
+    assert manual_cells(f"{name} | {plain:.2f}") == printed
+
+
+def test_ratios_of_the_element_of_16_bits_throughout() -> None:
+    """(1,6,9) + (1,6,9), of which the other Verilog has plain figures in one library alone."""
+    base, whole = (
+        PRICES.pe(shapes_of(one), shapes_of("fp16_e6m9")) for one in ("fp8_e5m2", "fp16_e6m9")
+    )
+    assert whole.area_um2 / base.area_um2 == pytest.approx(2.09, abs=0.006)
+    energies = [one.energy_pj + one.clock_pj for one in (base, whole)]
+    assert energies[1] / energies[0] == pytest.approx(2.45, abs=0.006)
 
 
 def test_the_gate_model_is_as_far_off_as_printed() -> None:
@@ -129,7 +157,7 @@ def test_the_gate_model_is_as_far_off_as_printed() -> None:
         got = [100 * left_out(residuals, key) for residuals in (at_zero_delay, with_glitches)]
         assert manual_row(row) == pytest.approx(got, abs=0.06)
     others = [one for one in (*at_zero_delay, *with_glitches) if key_of(one) not in WORST.values()]
-    assert max(abs(one.left_out) for one in others) < 0.11
+    assert max(abs(one.left_out) for one in others) < 0.111
 
 
 def key_of(residual: Residual) -> Key:
@@ -143,7 +171,7 @@ def left_out(residuals: tuple[Residual, ...], key: Key) -> float:
 
 
 def test_exact_products_cost_16_bit_elements_more() -> None:
-    """15 to 17 % of area, 11 to 20 % of energy with the clock, as the manual says."""
+    """13 to 15 % of area, 20 to 27 % of energy with the clock, as the manual says."""
     areas, energies = [], []
     for name in ("fp16_e6m9", "fp16_e5m10", "bf16"):
         fused = TABLE.find(
@@ -154,17 +182,17 @@ def test_exact_products_cost_16_bit_elements_more() -> None:
         energies.append(
             (fused.energy_pj + fused.clock_energy_pj) / (unit.energy_pj + unit.clock_pj) - 1
         )
-    assert (min(areas), max(areas)) == pytest.approx((0.15, 0.17), abs=0.006)
-    assert (min(energies), max(energies)) == pytest.approx((0.11, 0.20), abs=0.006)
+    assert (min(areas), max(areas)) == pytest.approx((0.13, 0.15), abs=0.006)
+    assert (min(energies), max(energies)) == pytest.approx((0.20, 0.27), abs=0.006)
 
 
 def test_scratchpads_dominate_the_area_and_chunks_cost_little() -> None:
-    """71 and 73 % of the area; less than 5 % of energy and 0.9 % of area for chunks of 64."""
-    for name, printed in (("fp8_chunk64", 0.71), ("fp16", 0.73)):
+    """71 and 74 % of the area; less than 5 % of energy and 0.9 % of area for chunks of 64."""
+    for name, printed in (("fp8_chunk64", 0.71), ("fp16", 0.74)):
         area = chip_area(load_chip(name), TABLE)
         share = area.area_mm2[Component.SCRATCHPAD] / area.total_mm2
         assert share == pytest.approx(printed, abs=0.006)
     one, column = chunk_costs(load_chip("fp8_chunk64"), TABLE, chunk_sizes=[1, 64])
     assert column.overhead < 0.05
     assert column.accumulator_area_mm2 / column.chip_area_mm2 == pytest.approx(0.009, abs=0.0006)
-    assert 0.8 < one.overhead < 1  # a chunk of 1 nearly doubles the energy
+    assert one.overhead == pytest.approx(1, abs=0.05)  # a chunk of 1 doubles the energy

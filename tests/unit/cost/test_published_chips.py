@@ -79,15 +79,16 @@ IBM_CHIPS = pytest.mark.parametrize(
 
 
 @IBM_CHIPS
-def test_the_two_scalings_bracket_energies_at_7_nm(row, base, node, cores, operand, rate) -> None:
-    """Of the core at 14 nm, which ran at 0.54 V, both are above: the lower one by 6 %."""
+def test_the_two_scalings_bracket_energies_at_7_and_14_nm(
+    row, base, node, cores, operand, rate
+) -> None:
     chip = load_chip(base).model_copy(update={"technology_nm": node, "cores": cores})
     published, high, low = manual_row(row)
     methods = (ScalingMethod.PUBLISHED_ENDPOINTS, ScalingMethod.STILLMAKER)
     got = [on_chip_pj_per_mac(chip, method, operand=operand, rate=rate) for method in methods]
     assert got == pytest.approx([high, low], abs=0.006)
-    assert 2.85 * published < got[0] < 3.5 * published
-    assert got[1] < published if node == 7 else got[1] == pytest.approx(1.06 * published, rel=0.01)
+    assert got[1] < published
+    assert 2.85 * published < got[0] < 3.6 * published
 
 
 @IBM_CHIPS
@@ -103,7 +104,7 @@ def test_without_glitches_the_default_scaling_is_near(
         for method in (ScalingMethod.PUBLISHED_ENDPOINTS, ScalingMethod.STILLMAKER)
     ]
     assert got == pytest.approx([high, low], abs=0.006)
-    assert 1.1 * published < got[0] < 1.3 * published
+    assert 1.08 * published < got[0] < 1.25 * published
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,33 @@ def test_exact_products_of_wider_codes(name) -> None:
 
 
 @needs_yosys
+def test_exact_products_whose_leading_zeros_outnumber_their_exponents() -> None:
+    """Two bits of exponent, and up to eight leading zeros before a product is normalised."""
+    left, right = float_formats("float_e2m3", "float_e2m4")
+    grid = np.meshgrid(np.arange(1 << left.bits), np.arange(1 << right.bits))
+    x, y = (side.ravel().astype(np.uint64) for side in grid)
+    got = unpacked(gates(product_unit(left.name, right.name)), {"a": x, "b": y})
+    assert same(got, multiply(values(x, left), values(y, right)))
+
+
+@needs_yosys
+@pytest.mark.parametrize(
+    ("a", "b", "total"),
+    [("fp16_e5m10", "fp8_e5m2", "fp16_e5m10"), ("fp8_e5m2", "fp16_e6m9", "fp16_e6m9"),
+     ("float_e5m10_flushed", "fp8_e5m2", "fp16_e5m10")],
+)  # fmt: skip
+def test_rounded_products_of_two_widths(a, b, total) -> None:
+    """Edges, subnormal ones among them, and any codes, either of them the wider."""
+    left, right, wide = float_formats(a, b, total)
+    rng = np.random.default_rng(5)
+    x, y = (rng.choice(edge_codes(fmt), 9000) for fmt in (left, right))
+    x[3000:6000], y[6000:] = (rng.integers(0, 1 << fmt.bits, 3000) for fmt in (left, right))
+    expected = codes(wide.quantize(multiply(values(x, left), values(y, right))), wide)
+    got = evaluate(gates(product_unit(a, b, total)), {"a": x, "b": y})["code"]
+    check(got, expected, x, y)
+
+
+@needs_yosys
 @pytest.mark.parametrize(
     ("operand", "total"),
     [("fp8_e5m2", "fp8_e4m3fn"), ("fp16_e6m9", "fp16_e6m9"), ("fp16_e5m10", "fp16_e5m10"),

@@ -31,15 +31,15 @@ FP16 = shapes_of("fp16_e6m9")
 
 # Area in um2 and energy per MAC in pJ, switching and clock, Nangate 45 nm: the synthesis report.
 SYNTHESISED = [
-    (("fp8_e5m2",), "fp16_e6m9", 936.41, 2.622 + 0.275),
-    (("fp8_e4m3",), "fp16_e6m9", 916.19, 2.995 + 0.275),
-    (("fp8_e5m2", "fp8_e4m3"), "fp16_e6m9", 1053.18, 3.136 + 0.275),
-    (("fp8_e5m2",), "fp32", 1707.19, 5.110 + 0.412),
-    (("fp16_e6m9",), "fp16_e6m9", 2003.16, 8.305 + 0.412),
-    (("fp16_e5m10",), "fp16_e5m10", 2132.26, 9.097 + 0.412),
-    (("bf16",), "fp32", 2348.60, 9.296 + 0.550),
-    (("fp16_e5m10",), "fp32", 2821.02, 12.028 + 0.550),
-    (("fp32",), "fp32", 6522.94, 35.121 + 0.825),
+    (("fp8_e5m2",), "fp16_e6m9", 922.84, 2.801 + 0.275),
+    (("fp8_e4m3",), "fp16_e6m9", 943.59, 3.153 + 0.275),
+    (("fp8_e5m2", "fp8_e4m3"), "fp16_e6m9", 1060.19, 3.579 + 0.275),
+    (("fp8_e5m2",), "fp32", 1745.05, 5.506 + 0.412),
+    (("fp16_e6m9",), "fp16_e6m9", 1928.06, 7.115 + 0.412),
+    (("fp16_e5m10",), "fp16_e5m10", 2112.13, 7.784 + 0.412),
+    (("bf16",), "fp32", 2346.39, 9.617 + 0.550),
+    (("fp16_e5m10",), "fp32", 2722.16, 12.113 + 0.550),
+    (("fp32",), "fp32", 6601.77, 27.179 + 0.825),
     (("int8",), "int32", 874.34, 1.726 + 0.412),
 ]
 
@@ -53,7 +53,7 @@ def test_synthesised_elements_have_their_own_price(operands, total, area, energy
 
 
 def test_energy_ratios_are_those_of_the_synthesis_report() -> None:
-    """FP8, half with half, half with FP32, FP32: 2.897, 9.509, 12.578, 35.946 pJ with the clock.
+    """FP8, half with half, half with FP32, FP32: 3.076, 8.196, 12.663, 28.004 pJ with the clock.
 
     Another Verilog gave 1 : 2.52 : 3.70 : 7.96, or 10.4 with an exact product.
     """
@@ -64,22 +64,22 @@ def test_energy_ratios_are_those_of_the_synthesis_report() -> None:
 
     base = whole("fp8_e5m2", "fp16_e6m9")
     got = [whole("fp16_e5m10", "fp16_e5m10"), whole("fp16_e5m10", "fp32"), whole("fp32", "fp32")]
-    expected = [9.509 / 2.897, 12.578 / 2.897, 35.946 / 2.897]
+    expected = [8.196 / 3.076, 12.663 / 3.076, 28.004 / 3.076]
     assert [value / base for value in got] == pytest.approx(expected)
 
 
 def test_a_table_without_glitches_charges_what_switches_once() -> None:
-    """The same areas and clock; e5m2 + (1,6,9) 0.781 instead of 2.622 pJ in the report."""
+    """The same areas and clock; e5m2 + (1,6,9) 0.760 instead of 2.801 pJ in the report."""
     table = load_cost_table("synth45_zero_delay")
     prices = unit_prices(table)
     one, other = prices.pe(shapes_of("fp8_e5m2"), FP16), PRICES.pe(shapes_of("fp8_e5m2"), FP16)
-    assert (one.energy_pj, other.energy_pj) == (0.781, 2.622)
+    assert (one.energy_pj, other.energy_pj) == (0.760, 2.801)
     assert (one.area_um2, one.clock_pj, one.leakage_uw) == (
         other.area_um2, other.clock_pj, other.leakage_uw,
     )  # fmt: skip
     mode = prices.mode_energy(shapes_of("fp8_e5m2"), FP16, kind="rates_1_2")
     assert mode is not None
-    assert mode.multiply_pj + mode.add_pj == pytest.approx(1.222)
+    assert mode.multiply_pj + mode.add_pj == pytest.approx(1.176)
     fitted = shapes_of("float_e4m4")
     assert prices.pe(fitted, FP16).energy_basis is Basis.FITTED
     assert 3 < PRICES.pe(fitted, FP16).energy_pj / prices.pe(fitted, FP16).energy_pj < 4
@@ -99,7 +99,7 @@ def test_a_mac_splits_into_its_halves() -> None:
     mac = PRICES.mac(DUAL, FP16)
     whole = PRICES.pe(DUAL, FP16)
     assert mac.multiply_pj + mac.add_pj == pytest.approx(whole.energy_pj)
-    assert mac.add_pj > 3 * mac.multiply_pj  # the adder is the story of an FP8 MAC
+    assert mac.add_pj > 2.5 * mac.multiply_pj  # the adder is the story of an FP8 MAC
 
 
 def without_rows_of_whole_elements() -> CostTable:
@@ -107,14 +107,14 @@ def without_rows_of_whole_elements() -> CostTable:
 
 
 def test_the_two_rate_element_is_its_own_synthesis_run() -> None:
-    """3,453.83 um2, its gates and 84 flip-flops.
+    """3,376.52 um2, its gates and 84 flip-flops.
 
     Flip-flops: two operands and a sum of 16 bits, and between its two additions a sum
     of 16 bits and a product of 20: sign, three flags, 8 bits of exponent, 8 of significand.
     """
     chip = load_chip("fp8_chunk64")
     pe = price_pe(chip.mac_array, chip.accumulator, PRICES)
-    assert pe.area_um2 == 3453.83
+    assert pe.area_um2 == 3376.52
     assert pe.basis is Basis.MEASURED
     assert [count for count, _ in pe.parts] == [1]
     assert pe.operand_bits == 16
@@ -122,14 +122,14 @@ def test_the_two_rate_element_is_its_own_synthesis_run() -> None:
 
 
 def test_without_a_run_of_its_own_the_two_rate_element_is_the_sum_of_its_parts() -> None:
-    """(1,6,9) element 2003.16, two multipliers of both FP8 kinds 211.56 each, one adder 633.79.
+    """(1,6,9) element 1928.06, two multipliers of both FP8 kinds 239.93 each, one adder 633.79.
 
     The sum is 11 % below the run.
     """
     chip = load_chip("fp8_chunk64")
     prices = unit_prices(without_rows_of_whole_elements())
     pe = price_pe(chip.mac_array, chip.accumulator, prices)
-    assert pe.area_um2 == pytest.approx(2003.16 + 2 * 211.56 + 633.79)
+    assert pe.area_um2 == pytest.approx(1928.06 + 2 * 239.93 + 633.79)
     assert pe.basis is Basis.INTERPOLATED
     assert [count for count, _ in pe.parts] == [1, 2, 1]
     assert pe.register_bits == 48
@@ -138,10 +138,10 @@ def test_without_a_run_of_its_own_the_two_rate_element_is_the_sum_of_its_parts()
 @pytest.mark.parametrize(
     ("a", "b", "energy"),
     [
-        ("fp8_e5m2", "fp8_e5m2", 4.170),
-        ("fp8_e4m3fn", "fp8_e4m3fn", 4.680),
-        ("fp8_e4m3fn", "fp8_e5m2", 4.393),
-        ("fp16_e6m9", "fp16_e6m9", 10.143),
+        ("fp8_e5m2", "fp8_e5m2", 4.229),
+        ("fp8_e4m3fn", "fp8_e4m3fn", 4.734),
+        ("fp8_e4m3fn", "fp8_e5m2", 4.407),
+        ("fp16_e6m9", "fp16_e6m9", 10.440),
     ],
 )
 def test_each_mode_of_the_two_rate_element_has_its_own_energy(a, b, energy) -> None:
@@ -186,7 +186,7 @@ def test_an_outer_adder_with_a_row_of_its_own_costs_that() -> None:
 def test_the_fp8_only_element_is_the_synthesised_one() -> None:
     chip = load_chip("fp8_only")
     pe = price_pe(chip.mac_array, chip.accumulator, PRICES)
-    assert (pe.area_um2, pe.basis) == (1053.18, Basis.MEASURED)
+    assert (pe.area_um2, pe.basis) == (1060.19, Basis.MEASURED)
     (lane,) = lanes_of(chip.mac_array)
     assert lane.operands == DUAL
 
@@ -198,10 +198,10 @@ def test_an_operand_that_holds_the_others_serves_them() -> None:
 
 
 def test_formats_without_subnormals_have_smaller_elements() -> None:
-    """Synthesised without subnormals: 827.61 against 936.41 um2."""
+    """Synthesised without subnormals: 834.44 against 922.84 um2."""
     plain = PRICES.pe(shapes_of("fp8_e5m2"), FP16)
     flush = PRICES.pe(shapes_of("fp8_e5m2"), FP16, flush=True)
-    assert (plain.area_um2, flush.area_um2) == (936.41, 827.61)
+    assert (plain.area_um2, flush.area_um2) == (922.84, 834.44)
 
 
 def test_shapes_ignore_bias_and_specials() -> None:
@@ -224,7 +224,7 @@ def test_converters_and_rounders_are_shares_and_sums() -> None:
     assert rounder.basis is Basis.ESTIMATE
     statistics = PRICES.statistics_unit(fp32)
     assert statistics.register_bits == 64
-    assert statistics.area_um2 > 2 * 1422.66 + 5003.11
+    assert statistics.area_um2 > 2 * 1422.66 + 5080.60
 
 
 def test_literature_prices_what_it_lists_and_refuses_the_rest() -> None:
@@ -263,7 +263,7 @@ def test_a_fused_lane_widens_its_adder_instead_of_adding_one() -> None:
     two = {"of": "fp8_e5m2", "rate": 2}
     one_by_one = price_pe(*lanes_of_pairs(two), PRICES)
     fused = price_pe(*lanes_of_pairs({**two, "pair": PairRule.FUSED}), PRICES)
-    assert one_by_one.area_um2 == pytest.approx(936.41 + 108.79 + 633.79 + 16 * 4.522)
+    assert one_by_one.area_um2 == pytest.approx(922.84 + 138.59 + 633.79 + 16 * 4.522)
     assert fused.area_um2 < one_by_one.area_um2
     assert "fused sum of 2 products" in [unit.label for _, unit in fused.parts]
 
