@@ -10,20 +10,21 @@ term        grows with                   fits    what it is
 ==========  ===========================  ======  ========================================
 PRODUCT     pa * pb                      both    array of partial products
 MULTIPLIER  1                            area    exponent adder, sign, special cases
-NORMALISER  (pa + pb) * log2(pa + pb)    energy  shifter of products, for subnormals
+NORMALISER  (pa + pb) * log2(z + 1)      energy  shifter of products, for subnormals
 GRID        p if rounded, + f            area    subnormals, of products and of sums
 RANGE       max(e, es)                   area    comparison and choice of exponents
 SHIFTERS    f * log2(f)                  area    aligner, normaliser, rounder of a sum
-SPREAD      d                            energy  distances by which addends are shifted
-MOVED       f * log2(f) * d              energy  what those distances switch in shifters
+EXPONENTS   min(e, 4)                    energy  bits of exponents that change
+MOVED       f * log2(f) * d              energy  shifters, as far as they shift
 ADDEND      w * d                        energy  bits of the sum that an addend covers
 ==========  ===========================  ======  ========================================
 
-Here d = min(e, 3): elements are fed numbers of a normal distribution, nearly all of whose
-exponents fit into three bits, however many a format has for them; a sum switches as far as
-it is shifted. Of an exact product the bits below the sum's last place mostly end in the
-sticky bit, and count half in the f of energies. Formats without subnormals have neither
-NORMALISER nor GRID.
+Elements are fed numbers of a normal distribution, so that no more than four bits of their
+exponents change, however many a format has, and no more than d = min(e, 3) bits of the
+distances by which addends are shifted. A product of subnormals has up to z leading zeros:
+pa + pb - 1, or the larger of pa and pb where smaller ones round to zero. Of an exact product
+the bits below the sum's last place mostly end in the sticky bit, and count half in the f of
+energies. Formats without subnormals have neither NORMALISER nor GRID.
 
 The coefficients come from relative least squares over the processing elements,
 adders and multipliers of the table: of areas, of energies at zero delay and of energies
@@ -58,7 +59,7 @@ class Term(StrEnum):
     GRID = "grid"
     RANGE = "range"
     SHIFTERS = "shifters"
-    SPREAD = "spread"
+    EXPONENTS = "exponents"
     MOVED = "moved"
     ADDEND = "addend"
 
@@ -67,9 +68,10 @@ class Term(StrEnum):
 Amounts = dict[Term, float]
 
 _AREA_TERMS = (Term.PRODUCT, Term.MULTIPLIER, Term.GRID, Term.RANGE, Term.SHIFTERS)
-_ENERGY_TERMS = (Term.PRODUCT, Term.NORMALISER, Term.SPREAD, Term.MOVED, Term.ADDEND)
-#: Bits of exponents that nearly all numbers of a normal distribution fit into.
-_SPREAD_BITS = 3
+_ENERGY_TERMS = (Term.PRODUCT, Term.NORMALISER, Term.EXPONENTS, Term.MOVED, Term.ADDEND)
+#: Most bits that change in the exponents of numbers of a normal distribution, and in the
+#: distances between them.
+_EXPONENT_BITS, _DISTANCE_BITS = 4, 3
 #: How much a bit of a product below the sum's last place switches, of one above it.
 _LOW_BIT_PART = 0.5
 _FITTED_UNITS = (UnitKind.PE, UnitKind.ADDER, UnitKind.MULTIPLIER)
@@ -138,9 +140,12 @@ def multiplier_amounts(
         return amounts
     amounts[Term.MULTIPLIER] = 1.0
     if not flush:
-        amounts[Term.NORMALISER] = _stages(a.significand_bits + b.significand_bits)
+        bits = a.significand_bits + b.significand_bits
+        zeros = bits - 1
         if rounded_to is not None:
+            zeros = max(a.significand_bits, b.significand_bits)
             amounts[Term.GRID] = float(rounded_to.significand_bits)
+        amounts[Term.NORMALISER] = bits * math.log2(zeros + 1)
     return amounts
 
 
@@ -164,26 +169,26 @@ def adder_amounts(
     frame = max(bits, product_bits) if exact else bits
     switching = bits + _LOW_BIT_PART * (frame - bits)
     exponent = max(shape.exponent_bits for shape in operands)
-    spread = min(exponent, _SPREAD_BITS)
+    distance = min(exponent, _DISTANCE_BITS)
     return {
         Term.GRID: 0.0 if flush else float(frame),
         Term.RANGE: float(max(exponent, total.exponent_bits)),
         Term.SHIFTERS: _stages(frame),
-        Term.SPREAD: float(spread),
-        Term.MOVED: _stages(switching) * spread,
-        Term.ADDEND: min(switching, product_bits) * spread,
+        Term.EXPONENTS: float(min(exponent, _EXPONENT_BITS)),
+        Term.MOVED: _stages(switching) * distance,
+        Term.ADDEND: min(switching, product_bits) * distance,
     }
 
 
 def wider_adder_amounts(operand: FormatShape, *, products: int) -> Amounts:
     """Return the terms that an adder has more where it takes several products at once."""
     bits = 2 * (products - 1) * operand.significand_bits
-    spread = min(operand.exponent_bits, _SPREAD_BITS)
+    distance = min(operand.exponent_bits, _DISTANCE_BITS)
     return {
         Term.GRID: float(bits),
         Term.SHIFTERS: _stages(bits),
-        Term.MOVED: _stages(bits) * spread,
-        Term.ADDEND: float(bits * spread),
+        Term.MOVED: _stages(bits) * distance,
+        Term.ADDEND: float(bits * distance),
     }
 
 

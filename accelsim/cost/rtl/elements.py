@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from accelsim.cost.rtl.switching import Mode
+from accelsim.cost.rtl.switching import ChunkSums, Mode
 from accelsim.cost.rtl.units import (
     RtlUnit,
     adder_unit,
@@ -61,7 +61,7 @@ class Element:
         Without registers.
     register_bits : int
         Flip-flops beside the gates.
-    modes : tuple of Mode
+    modes : tuple of Mode or ChunkSums
         What its energy is the mean over; none where only its area counts.
     prices_area : bool
         Whether the row has an area: the modes of one element share that of another row.
@@ -72,7 +72,7 @@ class Element:
     accumulator: str | None
     gates: RtlUnit
     register_bits: int = 0
-    modes: tuple[Mode, ...] = ()
+    modes: tuple[Mode | ChunkSums, ...] = ()
     variant: UnitVariant = UnitVariant.PLAIN
     kind: str = ""
     prices_area: bool = True
@@ -151,9 +151,10 @@ def _two_rate() -> Iterator[Element]:
 
 
 def _parts() -> Iterator[Element]:
-    """Yield adders and multipliers alone; their areas only."""
+    """Yield adders, which are those over chunks, and multipliers alone; of these areas only."""
     for total in (_WIDE, _HALF, _FP32):
-        yield Element(UnitKind.ADDER, (total,), None, adder_unit(total))
+        gates = adder_unit(total)
+        yield Element(UnitKind.ADDER, (total,), None, gates, modes=(ChunkSums(gates, total),))
     for a in (_E5M2, _E4M3):
         yield Element(UnitKind.MULTIPLIER, (a,), None, product_unit(a, a))
     yield Element(UnitKind.MULTIPLIER, (_E5M2, _E4M3), None, dual_product_unit())

@@ -36,7 +36,10 @@ _EXPONENT = "X"
 
 @dataclass(frozen=True, slots=True)
 class ElementRow:
-    """Figures of one element; energies are of one product, the area in the library's unit."""
+    """Figures of one element; energies are of one product, or of one addition of an adder.
+
+    The area is in the library's unit.
+    """
 
     unit: str
     operands: str

@@ -66,19 +66,38 @@ class Mode:
     held: tuple[tuple[str, int], ...] = ()
 
 
-def measure_switching(unit: MappedUnit, mode: Mode, *, seed: int = 0) -> Switching:
-    """Return the energy of one product of a unit in a mode.
+@dataclass(frozen=True, slots=True)
+class ChunkSums:
+    """The way in which an adder over chunks adds: a sum of products a cycle.
+
+    Parameters
+    ----------
+    unit : RtlUnit
+        Without registers; ports `a`, the sum so far, `b`, that of a chunk, and `sum`.
+    total : str
+        Format of all three.
+    """
+
+    unit: RtlUnit
+    total: str
+
+
+def measure_switching(unit: MappedUnit, mode: Mode | ChunkSums, *, seed: int = 0) -> Switching:
+    """Return the energy of one product of a unit in a mode, or of one addition of an adder.
 
     Operands are normal (0, 1), integers 32 times that, rounded to their formats and new in
-    every cycle; the sum runs on over 64 products and starts again from zero.
+    every cycle; the sum runs on over 64 products and starts again from zero. An adder over
+    chunks takes sums of 64 products of normal (0, 1) numbers, each rounded once.
 
     Raises
     ------
     UnsupportedError
         If Icarus Verilog is not installed.
     """
-    inputs = _stimulus(unit, mode, np.random.default_rng(seed))
-    cycle = count_switching(unit, inputs)
+    rng = np.random.default_rng(seed)
+    if isinstance(mode, ChunkSums):
+        return count_switching(unit, _add_up(unit, _chunk_sums(mode, rng), running="a"))
+    cycle = count_switching(unit, _add_up(unit, _products(mode, rng), running="acc"))
     return Switching(cycle.zero_delay_pj / mode.products, cycle.glitch_pj / mode.products)
 
 
@@ -121,19 +140,33 @@ def settle(unit: MappedUnit, inputs: Mapping[str, Codes]) -> dict[int, Bits]:
     return nets
 
 
-def _stimulus(unit: MappedUnit, mode: Mode, rng: np.random.Generator) -> dict[str, Codes]:
-    """Return the codes at all ports, shape (sequence, cycle); the unit itself adds up.
-
-    The second half of a unit that is cut in two sees what the first half of the same
-    cycle settles to: its register is clocked between the two.
-    """
+def _products(mode: Mode, rng: np.random.Generator) -> dict[str, Codes]:
+    """Return the codes at the ports of the operands, shape (sequence, cycle)."""
     shape = (CHUNKS, CHUNK // mode.products)
-    inputs = {
+    return {
         "a": _operands(get_format(mode.a), shape, mode.products, rng),
         "b": _operands(get_format(mode.b), shape, mode.products, rng),
         **{port: np.full(shape, value, np.uint64) for port, value in mode.held},
     }
-    inputs["acc"] = np.zeros(shape, np.uint64)
+
+
+def _chunk_sums(mode: ChunkSums, rng: np.random.Generator) -> dict[str, Codes]:
+    """Return the codes at the port of chunk sums, shape (sequence, cycle)."""
+    fmt = get_format(mode.total)
+    a, b = rng.standard_normal((2, CHUNKS, CHUNK, CHUNK))
+    return {"b": fmt.encode(fmt.quantize((a * b).sum(-1))).astype(np.uint64)}
+
+
+def _add_up(unit: MappedUnit, given: Mapping[str, Codes], *, running: str) -> dict[str, Codes]:
+    """Return the codes at all ports, shape (sequence, cycle); the unit itself adds up.
+
+    The port `running` takes the sum of the cycle before, at first zero. The second half of
+    a unit that is cut in two sees what the first half of the same cycle settles to: its
+    register is clocked between the two.
+    """
+    inputs = dict(given)
+    shape = inputs["b"].shape
+    inputs[running] = np.zeros(shape, np.uint64)
     if _HELD in unit.inputs:
         inputs[_HELD] = np.zeros(shape, np.uint64)
     for cycle in range(shape[1]):
@@ -143,7 +176,7 @@ def _stimulus(unit: MappedUnit, mode: Mode, rng: np.random.Generator) -> dict[st
             now[_HELD] = inputs[_HELD][:, cycle] = _codes(nets, unit.outputs[_NEXT_HELD])
             nets = settle(unit, now)
         if cycle + 1 < shape[1]:
-            inputs["acc"][:, cycle + 1] = _codes(nets, unit.outputs["sum"])
+            inputs[running][:, cycle + 1] = _codes(nets, unit.outputs["sum"])
     return inputs
 
 

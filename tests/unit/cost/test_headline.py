@@ -39,7 +39,7 @@ Key = tuple[str, str, UnitVariant]
 WORST: dict[str, Key] = {
     "e5m2 + (1,8,15)": ("fp8_e5m2", "float_e8m15", UnitVariant.PLAIN),
     "e5m2 + bf16": ("fp8_e5m2", "bf16", UnitVariant.PLAIN),
-    "(1,2,1) + (1,6,9)": ("float_e2m1", "fp16_e6m9", UnitVariant.PLAIN),
+    "adder of FP32": ("fp32", "", UnitVariant.PLAIN),
     "(1,5,3) + (1,6,9)": ("float_e5m3", "fp16_e6m9", UnitVariant.PLAIN),
     "(1,2,3) + FP32": ("float_e2m3", "fp32", UnitVariant.PLAIN),
     "(1,2,3) + (1,6,9)": ("float_e2m3", "fp16_e6m9", UnitVariant.PLAIN),
@@ -187,12 +187,12 @@ def test_exact_products_cost_16_bit_elements_more() -> None:
 
 
 def test_scratchpads_dominate_the_area_and_chunks_cost_little() -> None:
-    """71 and 74 % of the area; less than 5 % of energy and 0.9 % of area for chunks of 64."""
+    """71 and 74 % of the area; less than 2 % of energy and 0.9 % of area for chunks of 64."""
     for name, printed in (("fp8_chunk64", 0.71), ("fp16", 0.74)):
         area = chip_area(load_chip(name), TABLE)
         share = area.area_mm2[Component.SCRATCHPAD] / area.total_mm2
         assert share == pytest.approx(printed, abs=0.006)
     one, column = chunk_costs(load_chip("fp8_chunk64"), TABLE, chunk_sizes=[1, 64])
-    assert column.overhead < 0.05
+    assert column.overhead < 0.02
     assert column.accumulator_area_mm2 / column.chip_area_mm2 == pytest.approx(0.009, abs=0.0006)
-    assert one.overhead == pytest.approx(1, abs=0.05)  # a chunk of 1 doubles the energy
+    assert 0.85 < one.overhead < 1  # a chunk of 1 nearly doubles the energy

@@ -85,10 +85,12 @@ def test_two_rates(name, kind) -> None:
 
 
 def test_adders_and_multipliers_alone() -> None:
-    adders = [TABLE.find(UnitKind.ADDER, shapes_of(one)).area_um2 for one in (WIDE, HALF, "fp32")]
-    area, ratio, *_ = cells("adder (1,6,9) / half / FP32, no registers")
-    assert numbers(area) == [pytest.approx(one, abs=0.51) for one in adders]
-    assert numbers(ratio) == [pytest.approx(one / BASE, abs=0.0051) for one in adders]
+    adders = [TABLE.find(UnitKind.ADDER, shapes_of(one)) for one in (WIDE, HALF, "fp32")]
+    area, ratio, _, still, glitching = cells("adder (1,6,9) / half / FP32, no registers")
+    assert numbers(area) == [pytest.approx(one.area_um2, abs=0.51) for one in adders]
+    assert numbers(ratio) == [pytest.approx(one.area_um2 / BASE, abs=0.0051) for one in adders]
+    assert numbers(still) == [pytest.approx(one.zero_delay_energy_pj, abs=1e-3) for one in adders]
+    assert numbers(glitching) == [pytest.approx(one.energy_pj, abs=0.0051) for one in adders]
     for name, operands in (
         ("multiplier e5m2 / e4m3fn / both kinds, exact", (("fp8_e5m2",), ("fp8_e4m3fn",), FP8)),
         ("multiplier half / FP32, rounded", ((HALF,), ("fp32",))),

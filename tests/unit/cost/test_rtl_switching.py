@@ -15,6 +15,9 @@ from accelsim.cost.rtl.glitches import glitch_energy_pj
 from accelsim.cost.rtl.liberty import read_library
 from accelsim.cost.rtl.measure import main, measure
 from accelsim.cost.rtl.switching import (
+    CHUNK,
+    CHUNKS,
+    ChunkSums,
     Mode,
     count_changes,
     count_switching,
@@ -141,6 +144,25 @@ def test_another_library_gives_the_same_ratios_of_energies() -> None:
     for figures, row in ((one, small), (other, large)):
         assert 2 < figures.glitch_pj / figures.zero_delay_pj < 5
         assert 2 < row.energy_pj / row.zero_delay_energy_pj < 5
+
+
+@needs_yosys
+@needs_iverilog
+@needs_osu018
+def test_an_adder_over_chunks_runs_on_as_the_emulator_does() -> None:
+    """Its energy is that of sums which the emulator rounds, of chunks of 64 products."""
+    (wide,) = float_formats("fp16_e6m9")
+    unit = adder_unit(wide.name)
+    mapped = map_unit(unit, read_library(OSU018))
+    left, right = np.random.default_rng(0).standard_normal((2, CHUNKS, CHUNK, CHUNK))
+    chunks = wide.quantize(np.einsum("ijk,ijk->ij", left, right))
+    sums = np.zeros_like(chunks)
+    for cycle in range(1, CHUNK):
+        sums[:, cycle] = wide.quantize(sums[:, cycle - 1] + chunks[:, cycle - 1])
+    ports = {"a": wide.encode(sums), "b": wide.encode(chunks)}
+    expected = count_switching(mapped, {name: one.astype(np.uint64) for name, one in ports.items()})
+    assert measure_switching(mapped, ChunkSums(unit, wide.name)) == expected
+    assert 2 < expected.glitch_pj / expected.zero_delay_pj < 5
 
 
 @needs_yosys
