@@ -7,8 +7,8 @@ is enough to know. Objects remembered stay alive, so memories are bounded.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
 from functools import lru_cache, wraps
 from typing import Generic, TypeVar
 
@@ -34,6 +34,27 @@ class Same(Generic[T]):
 
     def __hash__(self) -> int:
         return id(self.it)
+
+
+@dataclass(frozen=True, slots=True)
+class Alike(Generic[T]):
+    """A key that equals keys of objects that are alike in what counts.
+
+    Parameters
+    ----------
+    counts : Hashable
+        Everything of the object that what is remembered looks at.
+    it : object
+        One of them.
+
+    Examples
+    --------
+    >>> Alike(3, "abc") == Alike(3, "xyz"), Alike(3, "abc") == Alike(4, "abcd")
+    (True, False)
+    """
+
+    counts: Hashable
+    it: T = field(compare=False)
 
 
 def by_identity(*, maxsize: int) -> Callable[[Callable[[T], R]], Callable[[T], R]]:

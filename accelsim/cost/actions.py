@@ -7,7 +7,7 @@ bytes, so they can be checked by hand, and conservation laws hold between them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import ItemsView, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -114,11 +114,16 @@ class ActionCounts(Mapping[Action, float]):
     def __len__(self) -> int:
         return len(self._counts)
 
+    def items(self) -> ItemsView[Action, float]:
+        """Return the actions that happened, and how often."""
+        return self._counts.items()
+
     def __add__(self, other: ActionCounts) -> ActionCounts:
-        total = dict(self._counts)
+        both = ActionCounts()
+        both._counts = total = dict(self._counts)
         for action, count in other._counts.items():
             total[action] = total.get(action, 0) + count
-        return ActionCounts(total)
+        return both
 
     def __repr__(self) -> str:
         inside = ", ".join(f"{action}: {count:,}" for action, count in self.items())

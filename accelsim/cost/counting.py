@@ -36,6 +36,7 @@ from accelsim.arch.interconnect import Topology
 from accelsim.cost.actions import Action, ActionCounts, Component, Verb
 from accelsim.cost.traffic import OpTraffic
 from accelsim.formats import NumberFormat, S2fp8Format
+from accelsim.identity import Same
 from accelsim.precision.tensor_storage import TensorStorage
 from accelsim.schedule.kernel_rows import activation_reuse
 from accelsim.schedule.kinds import Kind, kind_of
@@ -59,6 +60,11 @@ from accelsim.workload.window_footprint import touched_by_grid
 _BITS = 8
 #: Functions that a store and a read have in S2FP8.
 _STORE, _STORE_S2FP8, _LOAD_S2FP8 = "store", "store_s2fp8", "load_s2fp8"
+_DRAM_READS = Action(Component.DRAM, Verb.READ_BYTES)
+_DRAM_WRITES = Action(Component.DRAM, Verb.WRITE_BYTES)
+_BYTE_HOPS = Action(Component.INTERCONNECT, Verb.BYTE_HOPS)
+_SCRATCHPAD_READS = Action(Component.SCRATCHPAD, Verb.READ_BYTES)
+_SCRATCHPAD_WRITES = Action(Component.SCRATCHPAD, Verb.WRITE_BYTES)
 
 
 def count_actions(
@@ -93,13 +99,30 @@ def count_actions(
     >>> count_actions(relu, load_chip("fp8_chunk64"))
     ActionCounts(vector_unit function relu fp16_e6m9: 10)
     """
-    moved = _traffic_counts(traffic or OpTraffic(), chip)
     if isinstance(work, VectorOp):
-        squeezes = work.function == _STORE and _is_s2fp8(stored_as)
-        function = _STORE_S2FP8 if squeezes else work.function
-        visits = Action(Component.VECTOR_UNIT, Verb.FUNCTION, (work.compute_format,), function)
-        return ActionCounts({visits: work.elements}) + moved
-    return _gemm_counts(kind_of(work), chip.mac_array.pe_count) + moved
+        own = _visits(Same(work), squeezes=work.function == _STORE and _is_s2fp8(stored_as))
+    else:
+        own = _gemm_counts(kind_of(work), chip.mac_array.pe_count)
+    return _with_traffic(Same(own), traffic or OpTraffic(), mean_hops(chip))
+
+
+@lru_cache(maxsize=2**12)
+def _with_traffic(own: Same[ActionCounts], traffic: OpTraffic, hops: float) -> ActionCounts:
+    """Return what an op does by itself and to move bytes; equal ops have one object."""
+    return own.it + _traffic_counts(traffic, hops)
+
+
+@lru_cache(maxsize=2**12)
+def _visits(same: Same[VectorOp], *, squeezes: bool) -> ActionCounts:
+    op = same.it
+    function = _STORE_S2FP8 if squeezes else op.function
+    action = Action(Component.VECTOR_UNIT, Verb.FUNCTION, (op.compute_format,), function)
+    return _one_count(action, op.elements)
+
+
+@lru_cache(maxsize=2**10)
+def _one_count(action: Action, count: int) -> ActionCounts:
+    return ActionCounts({action: count})
 
 
 @lru_cache(maxsize=2**10)
@@ -116,9 +139,11 @@ def mean_hops(chip: Chip) -> float:
     The port sits on the ring beside core 0 and data takes the shorter way round;
     a bus is crossed once.
     """
-    if chip.interconnect.topology is Topology.BUS:
-        return 1.0
-    cores = chip.cores
+    return 1.0 if chip.interconnect.topology is Topology.BUS else _mean_hops_of_ring(chip.cores)
+
+
+@lru_cache(maxsize=2**8)
+def _mean_hops_of_ring(cores: int) -> float:
     return sum(1 + min(core, cores - core) for core in range(cores)) / cores
 
 
@@ -160,7 +185,7 @@ def _array_counts(schedule: Schedule, pe_count: int) -> ActionCounts:
     formats = (op.a.format, op.b.format, op.accumulator.inner)
     counts[Action(Component.MAC_ARRAY, Verb.MULTIPLY, formats)] = op.macs
     counts[Action(Component.MAC_ARRAY, Verb.ADD, formats)] = inner_additions(schedule)
-    counts[Action(Component.SCRATCHPAD, Verb.READ_BYTES)] = _bytes_of(schedule, reads)
+    counts[_SCRATCHPAD_READS] = _bytes_of(schedule, reads)
     for operand, elements in zip((op.a, op.b), reads, strict=True):
         # Elements of S2FP8 become numbers at the edge of the array.
         if isinstance(operand.format, TensorStorage) and _is_s2fp8(operand.format):
@@ -190,7 +215,7 @@ def _vector_gemm_counts(schedule: Schedule) -> ActionCounts:
         {
             Action(Component.VECTOR_UNIT, Verb.MULTIPLY, formats): op.macs,
             Action(Component.VECTOR_UNIT, Verb.ADD, formats): inner_additions(schedule),
-            Action(Component.SCRATCHPAD, Verb.READ_BYTES): array_read_bytes(schedule),
+            _SCRATCHPAD_READS: array_read_bytes(schedule),
         }
     )
 
@@ -283,14 +308,14 @@ def _edge_bits(schedule: Schedule, group: PassGroup) -> int:
     return bits
 
 
-def _traffic_counts(traffic: OpTraffic, chip: Chip) -> ActionCounts:
+def _traffic_counts(traffic: OpTraffic, hops: float) -> ActionCounts:
     return ActionCounts(
         {
-            Action(Component.DRAM, Verb.READ_BYTES): traffic.dram_read_bytes,
-            Action(Component.DRAM, Verb.WRITE_BYTES): traffic.dram_write_bytes,
-            Action(Component.INTERCONNECT, Verb.BYTE_HOPS): traffic.link_bytes * mean_hops(chip),
-            Action(Component.SCRATCHPAD, Verb.READ_BYTES): traffic.scratchpad_read_bytes,
-            Action(Component.SCRATCHPAD, Verb.WRITE_BYTES): traffic.scratchpad_write_bytes,
+            _DRAM_READS: traffic.dram_read_bytes,
+            _DRAM_WRITES: traffic.dram_write_bytes,
+            _BYTE_HOPS: traffic.link_bytes * hops,
+            _SCRATCHPAD_READS: traffic.scratchpad_read_bytes,
+            _SCRATCHPAD_WRITES: traffic.scratchpad_write_bytes,
         }
     )
 

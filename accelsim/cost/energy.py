@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from accelsim.arch.chip import Chip
 from accelsim.cost.actions import Action, ActionCounts, Component, Verb
@@ -20,11 +21,15 @@ from accelsim.cost.shapes import shape_of
 from accelsim.cost.table import CostTable, UnitKind, VectorFunctionCost
 from accelsim.cost.units import MacEnergy
 from accelsim.errors import UnsupportedError
+from accelsim.identity import Alike, Same
 
 _BITS = 8
 _DEFAULT_FUNCTION = "default"
 #: mW x cycles / MHz is nanojoules; in pJ.
 _PJ_PER_MW_CYCLE_PER_MHZ = 1e3
+_LEAKAGE = str(Component.LEAKAGE)
+#: What of a chip no price looks at.
+_PRICELESS = {"description", "sources", "clock_mhz", "dram", "dma", "mapper", "default_recipe"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +99,10 @@ class ChipPrices:
         UnsupportedError
             If the table does not price it; says which row would.
         """
-        if action not in self._seen:
-            self._seen[action] = self._price(action)
-        return self._seen[action]
+        price = self._seen.get(action)
+        if price is None:
+            price = self._seen[action] = self._price(action)
+        return price
 
     def _price(self, action: Action) -> tuple[float, float]:
         logic = self.units.scaling.energy
@@ -241,18 +247,17 @@ def evaluate(
         )
     if any(not 0 <= share <= 1 for share in shares):
         raise ValueError("zero shares lie between 0 and 1")
-    prices = price_chip(chip, table, chunk_size=chunk_size)
-    switched: dict[tuple[int, float], dict[str, float]] = {}
-    ops = []
-    for one, spent, share in zip(counts, cycles, shares, strict=True):
-        same = (id(one), share)  # equal ops share one object of counts
-        if same not in switched:
-            switched[same] = _switched(one, prices, zero_share=share)
-        ops.append(switched[same] | _leaked(prices, cycles=spent))
+    same = _remembered_prices(_with_such_prices(chip), Same(table), chunk_size)
+    prices = same.it
+    leakage_mw, clock_mhz = prices.area.total_leakage_mw, chip.clock_mhz
+    ops = tuple(
+        _switched(Same(one), same, share) | _leaked(leakage_mw, cycles=spent, clock_mhz=clock_mhz)
+        for one, spent, share in zip(counts, cycles, shares, strict=True)
+    )
     defaulted = sorted(
         {
             action.function
-            for one in counts
+            for one in {id(one): one for one in counts}.values()  # equal ops share one object
             for action in one
             if action.function and action.function not in table.vector_functions
         }
@@ -261,7 +266,7 @@ def evaluate(
     if defaulted:
         notes.append(f"Vector functions priced as the table's default: {', '.join(defaulted)}.")
     return EnergyReport(
-        ops=tuple(ops),
+        ops=ops,
         area=prices.area,
         scaling_method=str(prices.units.scaling.method),
         notes=tuple(notes),
@@ -272,24 +277,41 @@ def op_energy(
     counts: ActionCounts, prices: ChipPrices, *, cycles: int, zero_share: float = 0.0
 ) -> dict[str, float]:
     """Return the energy of one op by component, in pJ."""
-    return _switched(counts, prices, zero_share=zero_share) | _leaked(prices, cycles=cycles)
+    leakage_mw, clock_mhz = prices.area.total_leakage_mw, prices.chip.clock_mhz
+    switched = _switched(Same(counts), Same(prices), zero_share)
+    return switched | _leaked(leakage_mw, cycles=cycles, clock_mhz=clock_mhz)
 
 
-def _switched(counts: ActionCounts, prices: ChipPrices, *, zero_share: float) -> dict[str, float]:
+def _with_such_prices(chip: Chip) -> Alike[Chip]:
+    """Return a key that is equal for chips with equal prices: memory's speed has none."""
+    return Alike(chip.model_dump_json(exclude=_PRICELESS), chip)
+
+
+@lru_cache(maxsize=2**6)
+def _remembered_prices(
+    alike: Alike[Chip], table: Same[CostTable], chunk_size: int | None
+) -> Same[ChipPrices]:
+    return Same(price_chip(alike.it, table.it, chunk_size=chunk_size))
+
+
+@lru_cache(maxsize=2**12)
+def _switched(
+    counts: Same[ActionCounts], prices: Same[ChipPrices], zero_share: float
+) -> dict[str, float]:
     """Return the energy of all actions by component; that of leakage is 0."""
     parts: dict[Component, list[float]] = {component: [] for component in Component}
-    for action, count in counts.items():
-        switching, clock = prices.action_pj(action)
+    clocked = parts[Component.CLOCK]
+    for action, count in counts.it.items():
+        switching, clock = prices.it.action_pj(action)
         if action.component is Component.MAC_ARRAY and action.verb in (Verb.MULTIPLY, Verb.ADD):
             switching *= 1 - zero_share
         parts[action.component].append(count * switching)
-        parts[Component.CLOCK].append(count * clock)
+        clocked.append(count * clock)
     return {str(component): math.fsum(values) for component, values in parts.items()}
 
 
-def _leaked(prices: ChipPrices, *, cycles: int) -> dict[str, float]:
-    leakage_mw, clock_mhz = prices.area.total_leakage_mw, prices.chip.clock_mhz
-    return {str(Component.LEAKAGE): leakage_pj(leakage_mw, cycles=cycles, clock_mhz=clock_mhz)}
+def _leaked(leakage_mw: float, *, cycles: int, clock_mhz: float) -> dict[str, float]:
+    return {_LEAKAGE: leakage_pj(leakage_mw, cycles=cycles, clock_mhz=clock_mhz)}
 
 
 def leakage_pj(leakage_mw: float, *, cycles: int, clock_mhz: float) -> float:

@@ -8,15 +8,18 @@ that made it. So the sum over ops is the sum over transfers, each counted once.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from accelsim.arch.chip import Chip
-from accelsim.schedule.kinds import kind_of
+from accelsim.identity import Same
+from accelsim.schedule.kinds import Kind, kind_of
 from accelsim.schedule.schedule import Schedule
 from accelsim.schedule.traffic import (
+    OpGroup,
     Place,
     Transfer,
     group_transfer,
@@ -86,23 +89,35 @@ def trace_traffic(
     """
     groups = op_groups(ops)
     places = place_tensors(groups, tensors, outputs=outputs, chip=chip, schedules=schedules)
+    traffic = dict(
+        _whole_tensors(Same(groups), Same(tensors), frozenset(outputs), Same(places), chip.cores)
+    )
+    for op in ops:
+        if isinstance(op, Gemm):
+            operands = (places.get(op.a.tensor), places.get(op.b.tensor))
+            traffic[op.name] += _gemm_reads(kind_of(schedules[op.name]), *operands)
+    return traffic
+
+
+@lru_cache(maxsize=64)
+def _whole_tensors(
+    groups: Same[tuple[OpGroup, ...]],
+    tensors: Same[Mapping[str, TensorInfo]],
+    outputs: frozenset[str],
+    places: Same[Mapping[str, Place]],
+    cores: int,
+) -> Mapping[str, OpTraffic]:
+    """Return the traffic of every op but for a GEMM's reads: no schedule is in it."""
     traffic: dict[str, OpTraffic] = {}
-    loads: dict[Hashable, OpTraffic] = {}
-    for group, stored in zip(groups, stored_outputs(groups, outputs), strict=True):
+    for group, stored in zip(groups.it, stored_outputs(groups.it, outputs), strict=True):
         made: set[str] = set()
         for op in group.ops:
-            if isinstance(op, Gemm):
-                schedule = schedules[op.name]
-                operands = (places.get(op.a.tensor), places.get(op.b.tensor))
-                key = (kind_of(schedule), operands)
-                if key not in loads:
-                    loads[key] = _gemm_reads(schedule, places)
-                moved = loads[key]
-            else:
-                moved = _vector_reads(op, made, tensors, places, chip)
+            moved = OpTraffic()
+            if isinstance(op, VectorOp):
+                moved = _vector_reads(op, made, tensors.it, places.it, cores)
             mine = [name for name in _makes(op) if name in stored]
-            moves = tensors_moved(op, tensors)
-            written = group_transfer(mine, moves, places=places, cores=chip.cores)
+            moves = tensors_moved(op, tensors.it)
+            written = group_transfer(mine, moves, places=places.it, cores=cores)
             stored_bytes = sum(moves[name].stored_bytes for name in mine)
             traffic[op.name] = moved + _write(written, stored_bytes)
             made.update(_makes(op))
@@ -114,19 +129,19 @@ def _vector_reads(
     made: set[str],
     tensors: Mapping[str, TensorInfo],
     places: Mapping[str, Place],
-    chip: Chip,
+    cores: int,
 ) -> OpTraffic:
     names = [name for name in dict.fromkeys(op.inputs) if name not in made]
     tensors = tensors_moved(op, tensors)
-    loaded = group_transfer(names, tensors, places=places, cores=chip.cores)
+    loaded = group_transfer(names, tensors, places=places, cores=cores)
     size = sum(tensors[name].stored_bytes for name in names)
     # Loaded into the scratchpad where it was not there, then read by the vector unit.
     return _load(loaded) + OpTraffic(scratchpad_read_bytes=size)
 
 
-def _gemm_reads(schedule: Schedule, places: Mapping[str, Place]) -> OpTraffic:
-    op = schedule.op
-    table = traffic_table(schedule, a=places.get(op.a.tensor), b=places.get(op.b.tensor))
+@lru_cache(maxsize=2**10)
+def _gemm_reads(kind: Kind, a: Place | None, b: Place | None) -> OpTraffic:
+    table = traffic_table(kind.schedule, a=a, b=b)
     read, spilled = table.read, table.psum_write
     spilled_dram_bytes = int(spilled.dram.sum())
     return OpTraffic(

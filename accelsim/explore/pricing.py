@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 
 from accelsim.arch import Chip
 from accelsim.cost import (
-    ActionCounts,
     EnergyReport,
     count_actions,
     evaluate,
@@ -15,7 +14,7 @@ from accelsim.cost import (
 )
 from accelsim.formats import NumberFormat
 from accelsim.numerics.execution import Execution
-from accelsim.schedule import Schedule, kind_of
+from accelsim.schedule import Schedule
 from accelsim.timing import Timeline
 from accelsim.workload import Gemm, Trace, VectorOp
 
@@ -42,21 +41,14 @@ def price_trace(
     traffic = trace_traffic(
         trace.ops, trace.tensors, outputs=trace.outputs, chip=chip, schedules=schedules
     )
-    counted: dict[Hashable, ActionCounts] = {}
     counts = []
     for op in trace.ops:
-        moved = traffic[op.name]
-        key: Hashable
         made: NumberFormat | None = None
         if isinstance(op, Gemm):
             work: Schedule | VectorOp = schedules[op.name]
-            key = (kind_of(schedules[op.name]), moved)
         else:
             work, made = op, trace.tensors[op.outputs[0]].format
-            key = (op.function, op.elements, op.compute_format, made, moved)
-        if key not in counted:
-            counted[key] = count_actions(work, chip, moved, stored_as=made)
-        counts.append(counted[key])
+        counts.append(count_actions(work, chip, traffic[op.name], stored_as=made))
     shares = [0.0] * len(counts)
     if execution is not None:
         shares = [record.zero_products or 0.0 for record in execution.records]

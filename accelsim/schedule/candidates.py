@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from math import lcm
 
 from accelsim.arch import Chip
-from accelsim.formats import Rounding
+from accelsim.formats import NumberFormat, Rounding
+from accelsim.identity import Same
 from accelsim.schedule.estimate import Candidate, Extents, Share
 from accelsim.schedule.kinds import one_mapping
 from accelsim.schedule.layout import ArrayLayout
@@ -26,7 +28,7 @@ _FEW_PARTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128, 256, 512, 1024)
 _PARTS = (*_FEW_PARTS, *(4**at for at in range(6, 32)))
 
 
-def shares(op: Gemm, chip: Chip, layout: ArrayLayout) -> Iterator[Share]:
+def shares(op: Gemm, layout: ArrayLayout, *, cores: int, splits_k: bool) -> Iterator[Share]:
     """Yield the largest share of a core for every way to split the work.
 
     Over m, n or groups; over m and n together, for every way to write the cores as a
@@ -35,10 +37,10 @@ def shares(op: Gemm, chip: Chip, layout: ArrayLayout) -> Iterator[Share]:
     """
     whole = Extents(group=op.groups, m=op.m, n=op.n, k=op.k)
     seen: set[Extents] = set()
-    for ways in _ways(op, chip):
+    for ways in _ways(op, cores, splits_k=splits_k):
         extents = whole
-        for dim, cores in ways:
-            extents = extents._replace(**{dim.value: _part(op, layout, dim, whole, cores)})
+        for dim, parts in ways:
+            extents = extents._replace(**{dim.value: _part(op, layout, dim, whole, parts)})
         counts = {dim: -(-whole.of(dim) // extents.of(dim)) for dim in Dim}
         if all(counts[dim] > 1 for dim, _ in ways) and extents not in seen:
             seen.add(extents)
@@ -48,15 +50,14 @@ def shares(op: Gemm, chip: Chip, layout: ArrayLayout) -> Iterator[Share]:
         yield Share(extents=whole, split=Extents(1, 1, 1, 1))
 
 
-def _ways(op: Gemm, chip: Chip) -> Iterator[tuple[tuple[Dim, int], ...]]:
+def _ways(op: Gemm, cores: int, *, splits_k: bool) -> Iterator[tuple[tuple[Dim, int], ...]]:
     """Yield the dimensions to split, each with the number of cores that divide it."""
-    cores = chip.cores
     for dim in (Dim.M, Dim.N, Dim.GROUP):
         yield ((dim, cores),)
     for down in range(2, cores):
         if cores % down == 0:
             yield ((Dim.M, down), (Dim.N, cores // down))
-    if chip.split_k is not None and op.phase is Phase.GRADIENT and not _is_random(op):
+    if splits_k and op.phase is Phase.GRADIENT and not _is_random(op):
         yield ((Dim.K, cores),)
 
 
@@ -103,9 +104,16 @@ def largest_block_bytes(op: Gemm, chip: Chip, layout: ArrayLayout, choice: Choic
 
 def to_mapping(op: Gemm, chip: Chip, layout: ArrayLayout, choice: Choice) -> Mapping:
     """Return the loop nest of a choice; equal ones are one object."""
-    share, candidate = choice[0].extents, choice[1]
+    tree = None if choice[0].extents.k == op.k or chip.split_k is None else chip.split_k.format
+    return _to_mapping(Same(op), layout, choice, tree)
+
+
+@lru_cache(maxsize=2**12)
+def _to_mapping(
+    same: Same[Gemm], layout: ArrayLayout, choice: Choice, tree: NumberFormat | None
+) -> Mapping:
+    op, share, candidate = same.it, choice[0].extents, choice[1]
     block = candidate.block
-    tree = None if share.k == op.k or chip.split_k is None else chip.split_k.format
     whole = Extents(group=op.groups, m=op.m, n=op.n, k=op.k)
     inner = (Dim.N, Dim.M, Dim.K) if candidate.n_outside else (Dim.M, Dim.N, Dim.K)
     loops = [

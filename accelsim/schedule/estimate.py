@@ -182,6 +182,100 @@ def _loads(m_blocks: int, n_blocks: int, cut_k: bool, n_outside: bool) -> tuple[
     return 1, (m_blocks if n_blocks > 1 else 1)
 
 
+class ArraySwitches(NamedTuple):
+    """What of an array, beside its layout, decides the cycles of its passes; see `MacArray`."""
+
+    overlap_passes: bool
+    preload_hidden: bool
+    drain: Drain
+
+    @staticmethod
+    def of(chip: Chip) -> ArraySwitches:
+        """Return the switches of a chip's array."""
+        array = chip.mac_array
+        return ArraySwitches(array.overlap_passes, array.preload_hidden, array.drain)
+
+
+class ArrayTime:
+    """The cycles of the array for blocks of one share; looks at every tile size once.
+
+    Parameters
+    ----------
+    switches : ArraySwitches
+        Of the array.
+    layout : ArrayLayout
+        Of a pass on it.
+    share : Share
+        A core's part of a GEMM.
+    """
+
+    def __init__(self, switches: ArraySwitches, layout: ArrayLayout, share: Share) -> None:
+        self._switches = switches
+        self._layout = layout
+        self._whole = share.extents
+        self._along = {
+            layout.rows_dim: cache(partial(self._tiles, layout.rows_dim)),
+            layout.cols_dim: cache(partial(self._tiles, layout.cols_dim)),
+            layout.stream_dim: cache(self._streamed),
+        }
+
+    def cycles(self, block: Extents) -> int:
+        """Return the cycles of the array with blocks of `block`, memories aside."""
+        cycles = self._whole.group
+        for dim, along in self._along.items():
+            cycles *= along(block.of(dim))
+        return cycles
+
+    def _tiles(self, dim: Dim, tile: int) -> int:
+        """Return the passes side by side along a dimension."""
+        full, rest = divmod(self._whole.of(dim), tile)
+        granule = self._layout.granule(dim)
+        return full * -(-tile // granule) + -(-rest // granule)
+
+    def _streamed(self, tile: int) -> int:
+        """Return the cycles of the passes that stream a dimension."""
+        full, rest = divmod(self._whole.of(self._layout.stream_dim), tile)
+        one, last = (_stream_cycles(self._switches, self._layout, size) for size in (tile, rest))
+        return full * one + last
+
+
+class MemoryTime(NamedTuple):
+    """What of a chip's memories decides how long blocks take.
+
+    Parameters
+    ----------
+    bandwidth : float or None
+        DRAM bytes per cycle; None for no limit.
+    latency : int
+        Cycles until DRAM answers.
+    overlapped : bool
+        Whether blocks load while others are worked on.
+    """
+
+    bandwidth: float | None
+    latency: int
+    overlapped: bool
+
+    @staticmethod
+    def of(chip: Chip) -> MemoryTime:
+        """Return the memories of a chip."""
+        return MemoryTime(
+            chip.dram_bytes_per_cycle, chip.dram_latency_cycles, chip.scratchpad.double_buffering
+        )
+
+    def cycles(self, candidate: Candidate, compute: int) -> float:
+        """Return the estimated cycles of a share whose array works for `compute` cycles."""
+        # Every block waits once for DRAM to answer: requests are served in order.
+        waits = candidate.block_count * self.latency
+        if self.bandwidth is None:
+            return float(max(compute, waits))
+        memory = waits + candidate.traffic_bytes / self.bandwidth
+        if not self.overlapped:
+            return compute + memory
+        exposed = candidate.exposed_bytes / (self.bandwidth * _PARTS_PER_BLOCK)
+        return max(compute, memory) + exposed
+
+
 class Roofline:
     """Estimates the cycles of one share; looks at every tile size once.
 
@@ -196,70 +290,37 @@ class Roofline:
     """
 
     def __init__(self, chip: Chip, layout: ArrayLayout, share: Share) -> None:
-        self._chip = chip
-        self._layout = layout
-        self._whole = share.extents
-        self._bandwidth = chip.dram_bytes_per_cycle
-        self._latency = chip.dram_latency_cycles
-        self._known: dict[tuple[Dim, int], int] = {}
+        self._array = ArrayTime(ArraySwitches.of(chip), layout, share)
+        self._memories = MemoryTime.of(chip)
 
     def cycles(self, candidate: Candidate) -> float:
         """Return the estimated cycles of the share with the blocks of `candidate`."""
-        compute = self.compute_cycles(candidate.block)
-        # Every block waits once for DRAM to answer: requests are served in order.
-        waits = candidate.block_count * self._latency
-        if self._bandwidth is None:
-            return float(max(compute, waits))
-        memory = waits + candidate.traffic_bytes / self._bandwidth
-        if not self._chip.scratchpad.double_buffering:
-            return compute + memory
-        exposed = candidate.exposed_bytes / (self._bandwidth * _PARTS_PER_BLOCK)
-        return max(compute, memory) + exposed
-
-    def compute_cycles(self, block: Extents) -> int:
-        """Return the cycles of the array with blocks of `block`, memories aside."""
-        cycles = self._whole.group
-        for dim in (self._layout.rows_dim, self._layout.cols_dim, self._layout.stream_dim):
-            tile = block.of(dim)
-            if (dim, tile) not in self._known:
-                self._known[dim, tile] = self._along(dim, tile)
-            cycles *= self._known[dim, tile]
-        return cycles
-
-    def _along(self, dim: Dim, tile: int) -> int:
-        """Return the passes side by side along a dimension, or the cycles of those streamed."""
-        full, rest = divmod(self._whole.of(dim), tile)
-        if dim is self._layout.stream_dim:
-            one, last = (_stream_cycles(self._chip, self._layout, size) for size in (tile, rest))
-            return full * one + last
-        granule = self._layout.granule(dim)
-        return full * -(-tile // granule) + -(-rest // granule)
+        return self._memories.cycles(candidate, self._array.cycles(candidate.block))
 
 
-def _stream_cycles(chip: Chip, layout: ArrayLayout, positions: int) -> int:
+def _stream_cycles(switches: ArraySwitches, layout: ArrayLayout, positions: int) -> int:
     """Return the cycles of the passes that stream `positions` past one array tile."""
     vectors = -(-positions // layout.per_unit(layout.stream_dim))
     if not vectors:
         return 0
     per_pass = layout.vectors_per_pass(vectors)
     full, rest = divmod(vectors, per_pass)
-    cycles = full * _pass_cycles(chip, layout, per_pass)
-    return cycles + (_pass_cycles(chip, layout, rest) if rest else 0)
+    cycles = full * _pass_cycles(switches, layout, per_pass)
+    return cycles + (_pass_cycles(switches, layout, rest) if rest else 0)
 
 
-def _pass_cycles(chip: Chip, layout: ArrayLayout, vectors: int) -> int:
+def _pass_cycles(switches: ArraySwitches, layout: ArrayLayout, vectors: int) -> int:
     """Return the cycles that one pass adds: the closed form of an isolated or a chained pass."""
-    array = chip.mac_array
     if layout.fallback:
         return vectors
     if layout.stationary is Stationary.ROW:
         # One kernel row in every element, an output later in each row below.
         return vectors * layout.cycles_per_vector + (
-            0 if array.overlap_passes else layout.cycles_per_vector * layout.rows
+            0 if switches.overlap_passes else layout.cycles_per_vector * layout.rows
         )
-    skew = 0 if array.overlap_passes else layout.rows + layout.cols - 2
+    skew = 0 if switches.overlap_passes else layout.rows + layout.cols - 2
     if layout.stationary is Stationary.OUTPUT:
-        return vectors + skew + (layout.rows if array.drain is Drain.EXPOSED else 0)
-    if array.preload_hidden:
+        return vectors + skew + (layout.rows if switches.drain is Drain.EXPOSED else 0)
+    if switches.preload_hidden:
         return max(vectors + skew, layout.rows)
     return vectors + skew + layout.rows

@@ -27,12 +27,16 @@ class Kind:
         One of them, without names.
     block_count : int
         Blocks of all its cores: tables of all blocks are kept only where they are few.
+    pass_count : int
+        Steps of all its cores.
     """
 
     schedule: Schedule
     block_count: int
+    pass_count: int
 
 
+@by_identity(maxsize=2**9)
 def kind_of(schedule: Schedule) -> Kind:
     """Return the kind of a schedule; its own schedule has no names."""
     return _kind(Same(nameless(schedule.op)), Same(schedule.mapping), schedule.cores)
@@ -70,4 +74,4 @@ def _one_gemm(op: Gemm) -> Gemm:
 @lru_cache(maxsize=2**10)
 def _kind(op: Same[Gemm], mapping: Same[Mapping], cores: int) -> Kind:
     schedule = Schedule(op=op.it, mapping=mapping.it, cores=cores)
-    return Kind(schedule, schedule.block_count)
+    return Kind(schedule, schedule.block_count, schedule.pass_count)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from dataclasses import replace
 
 from accelsim.arch import Chip
 from accelsim.errors import UnsupportedError
@@ -77,7 +76,7 @@ def make_schedules(ops: Iterable[Op], chip: Chip) -> dict[str, Schedule]:
                 for reason in error.args[0].splitlines()[1:]:
                     refusals.setdefault(reason.strip(), op.name)
                 continue
-        schedules[op.name] = replace(mapped[key], op=op)
+        schedules[op.name] = Schedule(op, mapped[key].mapping, chip.cores)
     if refusals:
         lines = "\n".join(f"  {reason} (first: {name})" for reason, name in refusals.items())
         raise UnsupportedError(f"Chip {chip.name} cannot do what the recipe asks.\n{lines}")

@@ -69,7 +69,7 @@ def room_for_blocks(chip: Chip, rule: Choice) -> int | None:
 
 def candidates(op: Gemm, chip: Chip, layout: ArrayLayout, room: int | None) -> Iterator[Choice]:
     """Yield the choices whose blocks, as far as looked at, take at most `room` bytes."""
-    options = tuple(shares(op, chip, layout))
+    options = tuple(shares(op, layout, cores=chip.cores, splits_k=chip.split_k is not None))
     most = chip.mapper.max_candidates // len(options)
     for share in options:
         sizer = Sizer(Shape.of(in_order(op, layout.k_nest)), share)

@@ -27,9 +27,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 from accelsim.arch import Chip, Objective
 from accelsim.errors import MappingError
+from accelsim.identity import Same
 from accelsim.schedule.candidates import (
     MODEST_PART,
     Choice,
@@ -40,9 +42,11 @@ from accelsim.schedule.candidates import (
     to_mapping,
 )
 from accelsim.schedule.estimate import (
+    ArraySwitches,
+    ArrayTime,
     Candidate,
     Extents,
-    Roofline,
+    MemoryTime,
     Shape,
     Share,
     Sizer,
@@ -113,67 +117,115 @@ def rules_choice(op: Gemm, chip: Chip, layout: ArrayLayout) -> Choice:
         room -= demand - bound
 
 
+class _Case(NamedTuple):
+    """Everything that decides which blocks come into question: no clock and no bandwidth."""
+
+    op: Same[Gemm]
+    layout: ArrayLayout
+    switches: ArraySwitches
+    cores: int
+    splits_k: bool
+    room: int | None
+    usable_bytes: int | None
+    capacity_bytes: int | None
+
+
+class _Timed(NamedTuple):
+    """Blocks of a share of the cores, and how long they keep the busiest array busy."""
+
+    compute_cycles: int
+    candidate: Candidate
+
+
 def _choice_within(op: Gemm, chip: Chip, layout: ArrayLayout, room: int | None) -> Choice:
     """Return the choice among blocks that, as far as looked at, take at most `room` bytes."""
-    options: list[Choice] = []
-    errors: list[MappingError] = []
-    for share in shares(op, chip, layout):
-        try:
-            options.append((share, _best_block(op, chip, layout, share, room)))
-        except MappingError as problem:
-            errors.append(problem)
+    case = _Case(
+        op=Same(op),
+        layout=layout,
+        switches=ArraySwitches.of(chip),
+        cores=chip.cores,
+        splits_k=chip.split_k is not None,
+        room=room,
+        usable_bytes=chip.scratchpad.usable_bytes,
+        capacity_bytes=chip.scratchpad.capacity_bytes,
+    )
+    options = _options(case)
     if not options:
-        raise errors[0]
-    return _best_share(chip, layout, options)
+        raise capacity_error(op, chip, _least_bytes(case))
+    memories = MemoryTime.of(chip)
+    return _best_share([(share, *_quickest(near, memories)) for share, near in options])
 
 
-def _best_share(chip: Chip, layout: ArrayLayout, options: Sequence[Choice]) -> Choice:
+def _best_share(options: Sequence[tuple[Share, float, _Timed]]) -> Choice:
     """Return the way to split the work that the rules at the top of this file choose."""
-    estimates = [Roofline(chip, layout, share) for share, _ in options]
-    timed = [
-        (one.cycles(candidate), one.compute_cycles(candidate.block), (share, candidate))
-        for one, (share, candidate) in zip(estimates, options, strict=True)
+    limit = min(cycles for _, cycles, _ in options) * (1 + 1 / _CYCLE_SLACK)
+    quick = [(share, timed) for share, cycles, timed in options if cycles <= limit]
+    busy = [(timed.compute_cycles, timed.candidate.traffic_bytes) for _, timed in quick]
+    share, best = quick[busy.index(min(busy))]
+    return share, best.candidate
+
+
+def _quickest(near: Sequence[_Timed], memories: MemoryTime) -> tuple[float, _Timed]:
+    """Return the blocks that the last rules at the top of this file choose, and their cycles."""
+    cycles = [memories.cycles(one.candidate, one.compute_cycles) for one in near]
+    limit = min(cycles) * (1 + 1 / _CYCLE_SLACK)
+    quick = [
+        (one.candidate.block_count, one.candidate.traffic_bytes, spent, at)
+        for at, (one, spent) in enumerate(zip(near, cycles, strict=True))
+        if spent <= limit
     ]
-    limit = min(cycles for cycles, _, _ in timed) * (1 + 1 / _CYCLE_SLACK)
-    quick = [(busy, option) for cycles, busy, option in timed if cycles <= limit]
-    return min(quick, key=lambda one: (one[0], one[1][1].traffic_bytes))[1]
+    *_, spent, at = min(quick)
+    return spent, near[at]
 
 
-def _best_block(
-    op: Gemm, chip: Chip, layout: ArrayLayout, share: Share, room: int | None
-) -> Candidate:
-    """Return the block size and loop order for one core's share."""
-    shape = Shape.of(in_order(op, layout.k_nest))
-    if room is None:
-        return Sizer(shape, share).candidate(share.extents, n_outside=False)
-    granules = (layout.granule(Dim.M), layout.granule(Dim.N))
-    granule = k_granule(op, layout)
-    fitting = _fitting(shape, share, granules, room, (share.extents.k,))
-    if not fitting:
-        cuts = ladder(share.extents.k, granule)[1:]
-        fitting = _fitting(shape, share, granules, room, cuts)
-    if not fitting:
-        smallest = _smallest(layout, share.extents, granule)
-        raise capacity_error(op, chip, Sizer(shape, share).working_set_bytes(smallest))
-    return _choose(chip, layout, share, fitting)
+@lru_cache(maxsize=2**10)
+def _options(case: _Case) -> tuple[tuple[Share, tuple[_Timed, ...]], ...]:
+    """Return the blocks among which cycles decide, for every share for which some fit.
+
+    They are the same for all points of a sweep over clocks and bandwidths.
+    """
+    found = []
+    for share in shares(case.op.it, case.layout, cores=case.cores, splits_k=case.splits_k):
+        near = _near(_all_fitting(case, share), case)
+        time = ArrayTime(case.switches, case.layout, share)
+        timed = tuple(_Timed(time.cycles(one.block), one) for one in near)
+        if timed:
+            found.append((share, timed))
+    return tuple(found)
 
 
-def _choose(
-    chip: Chip, layout: ArrayLayout, share: Share, fitting: Sequence[Candidate]
-) -> Candidate:
-    """Return the best of the blocks that fit, by the rules at the top of this file."""
-    least = min(c.traffic_bytes for c in fitting)
+def _near(fitting: Sequence[Candidate], case: _Case) -> Sequence[Candidate]:
+    """Return those of the blocks that fit that move little, and take little room if that helps."""
+    least = min((c.traffic_bytes for c in fitting), default=0)
     near = [c for c in fitting if c.traffic_bytes * _TRAFFIC_SLACK <= least * (_TRAFFIC_SLACK + 1)]
-    room = chip.scratchpad.capacity_bytes or 0
-    if least <= chip.cores * room:  # else nothing of this op can wait on the chip anyway
-        limit_bytes = (chip.scratchpad.usable_bytes or 0) // MODEST_PART
+    room = case.capacity_bytes or 0
+    if least <= case.cores * room:  # else nothing of this op can wait on the chip anyway
+        limit_bytes = (case.usable_bytes or 0) // MODEST_PART
         near = [c for c in near if c.working_set_bytes <= limit_bytes] or near
-    roofline = Roofline(chip, layout, share)
-    timed = [(roofline.cycles(c), c) for c in near]
-    limit = min(cycles for cycles, _ in timed) * (1 + 1 / _CYCLE_SLACK)
-    quick = [(c.block_count, c.traffic_bytes, cycles) for cycles, c in timed if cycles <= limit]
-    best = min(quick)
-    return next(c for cycles, c in timed if (c.block_count, c.traffic_bytes, cycles) == best)
+    return near
+
+
+def _all_fitting(case: _Case, share: Share) -> Sequence[Candidate]:
+    """Return block sizes and loop orders of one core's share that fit the room."""
+    op, layout = case.op.it, case.layout
+    shape = Shape.of(in_order(op, layout.k_nest))
+    if case.room is None:
+        return (Sizer(shape, share).candidate(share.extents, n_outside=False),)
+    granules = (layout.granule(Dim.M), layout.granule(Dim.N))
+    whole = share.extents.k
+    fitting = _fitting(shape, share, granules, case.room, (whole,))
+    if not fitting:
+        cuts = ladder(whole, k_granule(op, layout))[1:]
+        fitting = _fitting(shape, share, granules, case.room, cuts)
+    return fitting
+
+
+def _least_bytes(case: _Case) -> int:
+    """Return the bytes of the smallest block of the first share."""
+    op, layout = case.op.it, case.layout
+    share = next(shares(op, layout, cores=case.cores, splits_k=case.splits_k))
+    smallest = _smallest(layout, share.extents, k_granule(op, layout))
+    return Sizer(Shape.of(in_order(op, layout.k_nest)), share).working_set_bytes(smallest)
 
 
 @lru_cache(maxsize=2**12)

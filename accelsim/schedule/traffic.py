@@ -21,10 +21,11 @@ transfers. Values never enter.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import lru_cache
+from types import MappingProxyType
 
 from accelsim.arch.chip import Chip
 from accelsim.identity import Same, by_identity
@@ -133,7 +134,7 @@ def _op_groups(ops: tuple[Op, ...]) -> tuple[OpGroup, ...]:
 
 
 def stored_outputs(
-    groups: Sequence[OpGroup], outputs: Sequence[str]
+    groups: Sequence[OpGroup], outputs: Iterable[str]
 ) -> tuple[tuple[str, ...], ...]:
     """Return, for every group, the tensors that it writes to memory.
 
@@ -162,8 +163,8 @@ def place_tensors(
     outputs: Sequence[str],
     chip: Chip,
     schedules: Mapping[str, Schedule],
-) -> dict[str, Place]:
-    """Decide where every stored tensor of a trace stays.
+) -> Mapping[str, Place]:
+    """Decide where every stored tensor of a trace stays; equal decisions are one object.
 
     Parameters
     ----------
@@ -178,12 +179,22 @@ def place_tensors(
     schedules : mapping from str to Schedule
         By name of the GEMM.
     """
-    stored = stored_outputs(groups, outputs)
-    last_read = {name: at for at, group in enumerate(groups) for name in group.reads}
     spare = _spare(groups, chip, schedules)
+    return _placed(Same(tuple(groups)), Same(tensors), frozenset(outputs), tuple(spare))
+
+
+@lru_cache(maxsize=64)
+def _placed(
+    same: Same[tuple[OpGroup, ...]],
+    named: Same[Mapping[str, TensorInfo]],
+    outputs: frozenset[str],
+    spare_bytes: tuple[float, ...],
+) -> Mapping[str, Place]:
+    groups, tensors, spare = same.it, named.it, list(spare_bytes)
+    last_read = {name: at for at, group in enumerate(groups) for name in group.reads}
     extended = {name for group in groups if _extends(group.head) for name in group.makes}
     places = dict.fromkeys((name for group in groups for name in group.reads), Place.DRAM)
-    for at, names in enumerate(stored):
+    for at, names in enumerate(stored_outputs(groups, outputs)):
         for name in names:
             end = last_read.get(name, at) + 1
             size = tensors[name].stored_bytes
@@ -193,7 +204,12 @@ def place_tensors(
             places[name] = Place.SCRATCHPAD if stays else Place.DRAM
             if stays:
                 spare[at:end] = [room - size for room in spare[at:end]]
-    return places
+    return _one_decision(tuple(places.items()))
+
+
+@lru_cache(maxsize=64)
+def _one_decision(places: tuple[tuple[str, Place], ...]) -> Mapping[str, Place]:
+    return MappingProxyType(dict(places))
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,9 +383,8 @@ def _spare(groups: Sequence[OpGroup], chip: Chip, schedules: Mapping[str, Schedu
     known: dict[Hashable, float] = {}
     found = []
     for group in groups:
-        key: Hashable = None
-        if isinstance(group.head, Gemm):
-            key = kind_of(schedules[group.head.name])
+        head = group.head
+        key: Hashable = kind_of(schedules[head.name]) if isinstance(head, Gemm) else None
         if key not in known:
             spare = spare_bytes(group, chip, schedules)
             known[key] = math.inf if spare is None else spare

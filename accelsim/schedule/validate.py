@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import prod
 
 from accelsim.arch import Chip
 from accelsim.errors import Infeasibility, MappingError
+from accelsim.identity import Same
 from accelsim.precision import PairRule
 from accelsim.schedule.k_order import covers
 from accelsim.schedule.kernel_rows import KernelRows
@@ -49,10 +51,18 @@ def check_mapping(op: Gemm, chip: Chip, mapping: Mapping) -> None:
         It says which loop is wrong; for a block that does not fit the scratchpad
         its `reason` has demand, bound, gap and levers.
     """
-    _check_loops(op, mapping)
+    _check_loops(Same(op), Same(mapping))
     _check_machine(chip, mapping)
     _check_array_loops(op, chip, mapping)
     _check_partial_sums(chip, mapping)
+    _check_k(Same(op), Same(mapping))
+    _check_capacity(op, chip, mapping)
+
+
+@lru_cache(maxsize=2**11)
+def _check_k(same_op: Same[Gemm], same_mapping: Same[Mapping]) -> None:
+    """Check that k is added once, and that chunks end where adders are."""
+    op, mapping = same_op.it, same_mapping.it
     _check_pairs(op)
     if not covers(mapping.k_nest, op.k):
         raise MappingError(f"{op.name}: {mapping.k_nest} does not visit every k once.")
@@ -68,11 +78,12 @@ def check_mapping(op: Gemm, chip: Chip, mapping: Mapping) -> None:
             name=mapping.dataflow,
         )
         _check_k_borders(op, mapping)
-    _check_capacity(op, chip, mapping)
 
 
-def _check_loops(op: Gemm, mapping: Mapping) -> None:
+@lru_cache(maxsize=2**11)
+def _check_loops(same_op: Same[Gemm], same_mapping: Same[Mapping]) -> None:
     """Check that the loops of every dimension cover its extent, and that k stays whole."""
+    op, mapping = same_op.it, same_mapping.it
     extents = {Dim.GROUP: op.groups, Dim.M: op.m, Dim.N: op.n, Dim.K: op.k}
     for loop in mapping.loops:
         if loop.tile < 1 or loop.count < 1:

@@ -12,29 +12,41 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from accelsim.arch.chip import Chip
 from accelsim.arch.interconnect import Topology
+from accelsim.identity import Alike, Same
+from accelsim.schedule.kinds import kind_of
 from accelsim.schedule.prefetch import early_moves
 from accelsim.schedule.schedule import Schedule
 from accelsim.schedule.traffic import Transfer, share
+from accelsim.schedule.traffic_table import REMEMBERED_BLOCKS
 from accelsim.timing.core_log import busy_intervals
-from accelsim.timing.gemm_rows import GemmRows, gemm_rows
+from accelsim.timing.gemm_rows import GemmRows, gemm_rows, with_such_an_array
 from accelsim.timing.idle import idle_read_bytes
 from accelsim.timing.interconnect import hops_to
 from accelsim.timing.mac_array import Cycles
 from accelsim.timing.memory import port_cycles
 from accelsim.timing.pipeline import Move, Paths, Pipeline, Row
-from accelsim.timing.portions import PORTIONS_PER_BLOCK, gemm_extras
+from accelsim.timing.portions import PORTIONS_PER_BLOCK, Extras, gemm_extras
 from accelsim.timing.requests import Request, timeline_of
-from accelsim.timing.row_moves import Entries, Speeds, last_part, shared_out
+from accelsim.timing.row_moves import Entries, RowAmounts, Speeds, last_part, shared_out
 from accelsim.timing.timeline import OpTiming, Timeline
 from accelsim.timing.vector_portions import vector_portions
 from accelsim.timing.vector_unit import lane_work
 from accelsim.workload.ops import Gemm, VectorOp
 from accelsim.workload.trace import Trace
+
+#: What of a chip no request to the clock looks at.
+_TIMELESS: Mapping[str, Any] = {
+    **dict.fromkeys(("name", "description", "sources", "technology_nm"), True),
+    **dict.fromkeys(("mapper", "default_recipe", "cost_table"), True),
+    "scratchpad": {"capacity_kib": True},
+}
 
 
 def estimate(
@@ -60,18 +72,34 @@ def estimate(
     KeyError
         If a GEMM has no schedule.
     """
-    machine = _Machine(chip, Speeds.of(chip), _paths(chip), intervals)
-    return timeline_of(trace, chip, schedules, lambda request: _answer(request, machine))
+    machine = _machine(_takes_such_times(chip), intervals)
+    answer = _answer if intervals else _remembered_answer
+    return timeline_of(trace, chip, schedules, partial(answer, machine))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Machine:
-    """A chip and what all requests to it share."""
+    """A chip and what all requests to it share; a machine equals itself alone."""
 
     chip: Chip
+    array: Alike[Chip]
     speeds: Speeds
     paths: Paths
     intervals: bool
+
+
+def _takes_such_times(chip: Chip) -> Alike[Chip]:
+    """Return a key that is equal for chips on which equal requests take equal times.
+
+    What they cost, and how much their scratchpads hold, is for others to look at.
+    """
+    return Alike(chip.model_dump_json(exclude=_TIMELESS), chip)
+
+
+@lru_cache(maxsize=2**7)
+def _machine(alike: Alike[Chip], intervals: bool) -> _Machine:
+    chip = alike.it
+    return _Machine(chip, with_such_an_array(chip), Speeds.of(chip), _paths(chip), intervals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +125,15 @@ def _paths(chip: Chip) -> Paths:
     )
 
 
-def _answer(request: Request, machine: _Machine) -> OpTiming:
+@lru_cache(maxsize=2**11)
+def _remembered_answer(machine: _Machine, asked: Alike[Request]) -> OpTiming:
+    return _answer(machine, asked)
+
+
+def _answer(machine: _Machine, asked: Alike[Request]) -> OpTiming:
     """Return about how long a group of ops takes alone, from cycle 0."""
-    head, chip = request.group.head, machine.chip
+    request, chip = asked.it, machine.chip
+    head = request.group.head
     work = (_gemm_work if isinstance(head, Gemm) else _vector_work)(request, machine)
     log = Pipeline(machine.paths).run(work.rows, closing=work.closing)
     idle = idle_read_bytes([log], chip, log.end) if chip.prefetch_weights else 0
@@ -132,8 +166,9 @@ def _vector_work(request: Request, machine: _Machine) -> Work:
     )
     done = np.arange(count + 1)
     load, store = (shared_out(one, done, count) for one in (request.read, request.write))
-    once = np.ones(count, np.int64)
-    loads, stores = entries.moves(((load, load), (store, store)), once, speeds=machine.speeds)
+    once, near = np.ones(count, np.int64), machine.speeds.near
+    amounts = entries.amounts(((load, load), (store, store)), once, near=near)
+    loads, stores = amounts.moves(machine.speeds)
     made = [
         Row(
             load=one,
@@ -155,14 +190,37 @@ def _gemm_work(request: Request, machine: _Machine) -> Work:
     schedule, chip = request.schedule, machine.chip
     if schedule is None:
         raise ValueError(f"GEMM {request.group.head.name!r} has no schedule")
-    op, fallback = schedule.op, schedule.mapping.fallback
-    rows = gemm_rows(
-        schedule, chip, a=request.places.get(op.a.tensor), b=request.places.get(op.b.tensor)
-    )
+    op, fallback, unit = schedule.op, schedule.mapping.fallback, chip.vector_unit
+    a, b = (request.places.get(one.tensor) for one in (op.a, op.b))
+    rows = gemm_rows(schedule, machine.array, a=a, b=b)
     extras = gemm_extras(
         schedule, chip, fused=request.group.fused, read=request.read, write=request.write
     )
-    early = early_moves(rows.table, request.ahead)
+    few = len(rows.parts) <= REMEMBERED_BLOCKS
+    whole = _remembered_bytes if few else _whole_bytes
+    moved = whole(Same(rows), extras, request.ahead, machine.speeds.near)
+    loads, stores = moved.amounts.moves(machine.speeds)
+    made = _rows(rows, loads, stores, moved.lane_cycles, fallback=fallback)
+    closing = Cycles(unit.latency_cycles) if fallback else rows.closing
+    passes = 0 if fallback else kind_of(schedule).pass_count
+    return Work(made, closing, moved.load, moved.store, passes)
+
+
+class _WholeBytes(NamedTuple):
+    """What all rows of a GEMM move, and the cycles of the lanes for each entry."""
+
+    amounts: RowAmounts
+    lane_cycles: list[int]
+    load: Transfer
+    store: Transfer
+
+
+def _whole_bytes(
+    same: Same[GemmRows], extras: Extras, ahead: int, near: tuple[bool, ...]
+) -> _WholeBytes:
+    """Return what moves besides the operands, too, and where `ahead` bytes are there before."""
+    rows = same.it
+    early = early_moves(rows.table, ahead)
     right = rows.table.b - early
     beside, written = (
         shared_out(one, rows.done, extras.outputs) for one in (extras.read, extras.write)
@@ -171,13 +229,19 @@ def _gemm_work(request: Request, machine: _Machine) -> Work:
     first = rows.first_load + last_part(right, rows.b_parts) + last_part(beside, rows.out_parts)
     spilled = rows.table.psum_write
     store, last = written + spilled, last_part(written, rows.out_parts) + spilled
-    ways = ((load, first), (store, last))
-    loads, stores = rows.entries.moves(ways, rows.parts, speeds=machine.speeds)
-    lanes = extras.lane_cycles(rows.done).tolist()
-    made = _rows(rows, loads, stores, lanes, fallback=fallback)
-    closing = Cycles(chip.vector_unit.latency_cycles) if fallback else rows.closing
-    passes = 0 if fallback else schedule.pass_count
-    return Work(made, closing, (load + early).total, store.total, passes)
+    return _WholeBytes(
+        amounts=rows.entries.amounts(((load, first), (store, last)), rows.parts, near=near),
+        lane_cycles=extras.lane_cycles(rows.done).tolist(),
+        load=(load + early).total,
+        store=store.total,
+    )
+
+
+@lru_cache(maxsize=512)
+def _remembered_bytes(
+    same: Same[GemmRows], extras: Extras, ahead: int, near: tuple[bool, ...]
+) -> _WholeBytes:
+    return _whole_bytes(same, extras, ahead, near)
 
 
 def _rows(

@@ -14,6 +14,7 @@ from functools import lru_cache
 import numpy as np
 
 from accelsim.arch.chip import Chip
+from accelsim.identity import Alike
 from accelsim.schedule.kinds import Kind, kind_of
 from accelsim.schedule.mapping import Dim
 from accelsim.schedule.schedule import Block, Schedule
@@ -89,22 +90,36 @@ class GemmRows:
     closing: Cycles
 
 
-def gemm_rows(schedule: Schedule, chip: Chip, *, a: Place | None, b: Place | None) -> GemmRows:
-    """Return the rows of a GEMM whose operands are in these places."""
-    table = traffic_table(schedule, a=a, b=b)
-    model = array_model(schedule, chip, table.blocks.block(0))
-    if len(table.blocks) > REMEMBERED_BLOCKS:
-        return _rows(schedule, model, table)
-    return _remembered(kind_of(schedule), model, a, b)
+def gemm_rows(
+    schedule: Schedule, array: Alike[Chip], *, a: Place | None, b: Place | None
+) -> GemmRows:
+    """Return the rows of a GEMM whose operands are in these places, on such an array.
+
+    `array` is from `with_such_an_array`.
+    """
+    kind = kind_of(schedule)
+    if kind.block_count > REMEMBERED_BLOCKS:
+        return _rows(schedule, array.it, traffic_table(schedule, a=a, b=b))
+    return _remembered(kind, array, a, b)
+
+
+def with_such_an_array(chip: Chip) -> Alike[Chip]:
+    """Return a key that is equal for chips on which passes take the same cycles."""
+    ports = {"read_bytes_per_cycle", "write_bytes_per_cycle"}
+    counts = chip.model_dump_json(
+        include={"mac_array": True, "accumulator": True, "vector_unit": True, "scratchpad": ports}
+    )
+    return Alike(counts, chip)
 
 
 @lru_cache(maxsize=256)
-def _remembered(kind: Kind, model: ArrayModel, a: Place | None, b: Place | None) -> GemmRows:
-    return _rows(kind.schedule, model, traffic_table(kind.schedule, a=a, b=b))
+def _remembered(kind: Kind, array: Alike[Chip], a: Place | None, b: Place | None) -> GemmRows:
+    return _rows(kind.schedule, array.it, traffic_table(kind.schedule, a=a, b=b))
 
 
-def _rows(schedule: Schedule, model: ArrayModel, table: TrafficTable) -> GemmRows:
+def _rows(schedule: Schedule, chip: Chip, table: TrafficTable) -> GemmRows:
     blocks = table.blocks
+    model = array_model(schedule, chip, blocks.block(0))
     most_parts = 1 if model.distance > 1 else most_portions(schedule, PORTIONS_PER_BLOCK)
     firsts, kinds = blocks.kinds()
     examples = [blocks.block(at) for at in firsts.tolist()]

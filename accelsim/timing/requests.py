@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import NamedTuple
 
 from accelsim.arch.chip import Chip
-from accelsim.identity import Same
+from accelsim.identity import Alike, Same
+from accelsim.schedule.kinds import kind_of
 from accelsim.schedule.prefetch import weights_ahead
 from accelsim.schedule.schedule import Schedule
 from accelsim.schedule.traffic import (
@@ -26,6 +29,9 @@ from accelsim.schedule.traffic import (
 from accelsim.timing.timeline import CoreTiming, OpTiming, Timeline
 from accelsim.workload.ops import Gemm, VectorOp
 from accelsim.workload.trace import Trace
+
+#: Of an op that has no cycles of its own.
+_NO_CORES = (CoreTiming(0, 0, 0, {}, 0),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +64,15 @@ class Request:
 
     @property
     def key(self) -> Hashable:
-        """Return the same for two requests exactly if nothing that costs time differs."""
-        lanes = tuple((op.function, op.elements) for op in self.group.fused)
+        """Return the same for two requests only if nothing that costs time differs."""
+        lanes = tuple([(op.function, op.elements) for op in self.group.fused])
         rest = (lanes, self.read, self.write, self.port_bits, self.ahead)
         head = self.group.head
         if isinstance(head, VectorOp):
             return (head.function, head.elements, rest)
         assert self.schedule is not None
-        operands = tuple(
-            (one.view, one.format.bits, self.places.get(one.tensor)) for one in (head.a, head.b)
-        )
-        shape = (head.groups, head.m, head.n, head.k)
-        widths = (head.out.format.bits, head.accumulator.outer.bits)
-        return (Same(self.schedule.mapping), shape, operands, widths, rest)
+        places = (self.places.get(head.a.tensor), self.places.get(head.b.tensor))
+        return (kind_of(self.schedule), places, rest)
 
     def peak_macs_per_cycle(self, chip: Chip) -> int:
         """Return the MACs per cycle of all cores at the op's rate; 0 for a vector op."""
@@ -84,7 +86,7 @@ def timeline_of(
     trace: Trace,
     chip: Chip,
     schedules: Mapping[str, Schedule],
-    answer: Callable[[Request], OpTiming],
+    answer: Callable[[Alike[Request]], OpTiming],
     *,
     reuse_equal_ops: bool = True,
 ) -> Timeline:
@@ -99,7 +101,7 @@ def timeline_of(
     schedules : mapping from str to Schedule
         One for every GEMM, by name.
     answer : callable
-        Returns the timing of a group of ops alone.
+        Returns the timing of a group of ops alone; what counts of its request is the key.
     reuse_equal_ops : bool
         Ask once for requests with equal keys.
 
@@ -117,14 +119,22 @@ def timeline_of(
     known: dict[Hashable, OpTiming] = {}
     timings: list[OpTiming] = []
     now = 0
-    stored = stored_outputs(groups, trace.outputs)
-    for at, (group, names) in enumerate(zip(groups, stored, strict=True)):
-        request = _request(group, names, trace, places, schedules, chip)
+    moved = _whole_tensors(Same(trace), Same(places), chip.cores)
+    for at, (group, (read, write, port_bits)) in enumerate(zip(groups, moved, strict=True)):
         offer = offers.get(at, 0)
-        request = replace(request, ahead=offer if idle is None else min(offer, idle))
-        timing = known.get(request.key) if reuse_equal_ops else None
+        request = Request(
+            group=group,
+            schedule=schedules[group.head.name] if isinstance(group.head, Gemm) else None,
+            places=places,
+            read=read,
+            write=write,
+            port_bits=port_bits,
+            ahead=offer if idle is None else min(offer, idle),
+        )
+        key = request.key
+        timing = known.get(key) if reuse_equal_ops else None
         if timing is None:
-            timing = known[request.key] = answer(request)
+            timing = known[key] = answer(Alike(key, request))
         timing = replace(timing, name=group.head.name, start=now)
         timings.append(timing)
         now, idle = timing.end, timing.idle_read_bytes
@@ -132,14 +142,30 @@ def timeline_of(
     return Timeline(tuple(timings))
 
 
-def _request(
-    group: OpGroup,
-    stored: Sequence[str],
-    trace: Trace,
-    places: Mapping[str, Place],
-    schedules: Mapping[str, Schedule],
-    chip: Chip,
-) -> Request:
+class _Moved(NamedTuple):
+    """Of a group, what moves besides a GEMM's operands, and a vector op's bits; see `Request`."""
+
+    read: Transfer
+    write: Transfer
+    port_bits: tuple[int, int]
+
+
+@lru_cache(maxsize=64)
+def _whole_tensors(
+    trace: Same[Trace], places: Same[Mapping[str, Place]], cores: int
+) -> tuple[_Moved, ...]:
+    """Return what every group of a trace moves; no schedule and no clock is in it."""
+    groups = op_groups(trace.it.ops)
+    stored = stored_outputs(groups, trace.it.outputs)
+    return tuple(
+        _moved(group, names, trace.it, places.it, cores)
+        for group, names in zip(groups, stored, strict=True)
+    )
+
+
+def _moved(
+    group: OpGroup, stored: Sequence[str], trace: Trace, places: Mapping[str, Place], cores: int
+) -> _Moved:
     head = group.head
     operands = (head.a.tensor, head.b.tensor) if isinstance(head, Gemm) else ()
     others = [name for name in group.reads if name not in operands]
@@ -151,12 +177,9 @@ def _request(
             sum(8 * moves[name].stored_bytes for name in group.reads),
             sum(8 * moves[name].stored_bytes for name in stored),
         )
-    return Request(
-        group=group,
-        schedule=schedules[head.name] if isinstance(head, Gemm) else None,
-        places=places,
-        read=group_transfer(others, moves, places=places, cores=chip.cores),
-        write=group_transfer(stored, moves, places=places, cores=chip.cores),
+    return _Moved(
+        read=group_transfer(others, moves, places=places, cores=cores),
+        write=group_transfer(stored, moves, places=places, cores=cores),
         port_bits=bits,
     )
 
@@ -166,6 +189,6 @@ def _ride(op: VectorOp, head: OpTiming) -> OpTiming:
     return OpTiming(
         name=op.name,
         start=head.end,
-        cores=(CoreTiming(0, 0, 0, {}, 0),),
+        cores=_NO_CORES,
         fused_into=head.name,
     )

@@ -36,18 +36,18 @@ class Speeds:
         Of DRAM.
     link_rate : int or None
         Bytes per cycle of a link; None where it takes no time.
-    near : array of bool, shape (cores,)
+    near : tuple of bool
         Which cores are reached by the first of two ways round.
     """
 
     rate: DramRate
     link_rate: int | None
-    near: NDArray[np.bool_]
+    near: tuple[bool, ...]
 
     @staticmethod
     def of(chip: Chip) -> Speeds:
         """Return the speeds of a chip."""
-        near = np.array([is_near(chip, core) for core in range(chip.cores)])
+        near = tuple(is_near(chip, core) for core in range(chip.cores))
         return Speeds(DramRate.of(chip), chip.interconnect.bytes_per_cycle, near)
 
     def dram_cycles(self, size: Column) -> Column:
@@ -90,10 +90,16 @@ class Entries:
         """Return the sums over the cores for every row, shape (..., rows)."""
         return np.add.reduceat(columns[..., self.order], self.starts, axis=-1)
 
-    def moves(
-        self, ways: Sequence[tuple[Moves, Moves]], parts: Column, *, speeds: Speeds
-    ) -> tuple[list[Move], ...]:
-        """Return what each row moves, for every way that bytes go.
+    def firsts(self, columns: Column) -> Column:
+        """Return what of the columns is the first core's, for every row, shape (..., rows)."""
+        mine = columns[..., : int((self.cores == 0).sum())]
+        after = len(self.starts) - mine.shape[-1]
+        return np.pad(mine, [(0, 0)] * (mine.ndim - 1) + [(0, after)]) if after else mine
+
+    def amounts(
+        self, ways: Sequence[tuple[Moves, Moves]], parts: Column, *, near: Sequence[bool]
+    ) -> RowAmounts:
+        """Return what the rows move, for every way that bytes go.
 
         Parameters
         ----------
@@ -101,34 +107,71 @@ class Entries:
             All of each entry, and its part at the border of its row.
         parts : array, shape (entries,)
             Into how many parts each is cut.
-        speeds : Speeds
-            Of the media that they cross.
+        near : sequence of bool
+            Which cores are reached by the first of two ways round.
         """
         # (way, whole or part, DRAM or link, entries), and its two media apart.
         sizes = np.array([(whole.bytes, part.bytes) for whole, part in ways])
         drams, links = sizes[:, :, 0], sizes[:, :, 1]
         whole, part = drams[:, 0], drams[:, 1]
         others = np.maximum(1, parts - 1)
-        border = speeds.dram_cycles(part)
-        cycles: Column = np.stack(
-            (border + others * speeds.dram_cycles(-((part - whole) // others)), border), axis=1
+        is_near = np.array(near)[self.cores]
+        return RowAmounts(
+            entries=self,
+            others=others,
+            pieces=np.stack((part, -((part - whole) // others))),
+            links=np.concatenate(
+                (
+                    np.maximum(self.sums(links * is_near), self.sums(links * ~is_near)),
+                    self.firsts(links),
+                ),
+                axis=1,
+            ),
+            sizes=self.sums(whole)[:, None],
         )
-        near = speeds.near[self.cores]
-        most = np.maximum(self.sums(links * near), self.sums(links * ~near))
-        mine = (self.cores == 0).astype(np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class RowAmounts:
+    """The bytes that rows move, before anybody asks how long they take.
+
+    Parameters
+    ----------
+    entries : Entries
+        Of the rows.
+    others : array, shape (entries,)
+        Parts that are not at the border of a row, at least 1.
+    pieces : array, shape (2, ways, entries)
+        DRAM bytes of the part at the border, and of each of the others.
+    links : array, shape (ways, 4, rows)
+        Bytes of the busier way round, whole and part, and of the first core, whole and part.
+    sizes : array, shape (ways, 1, rows)
+        DRAM bytes.
+    """
+
+    entries: Entries
+    others: Column
+    pieces: Column
+    links: Column
+    sizes: Column
+
+    def moves(self, speeds: Speeds) -> tuple[list[Move], ...]:
+        """Return what each row moves over media of these speeds, for every way."""
+        border, each = speeds.dram_cycles(self.pieces)
+        cycles: Column = np.stack((border + self.others * each, border), axis=1)
         columns = (
-            self.sums(cycles),
-            speeds.link_cycles(most),
-            self.sums(cycles * mine),
-            speeds.link_cycles(self.sums(links * mine)),
+            self.entries.sums(cycles),
+            self.entries.firsts(cycles),
+            speeds.link_cycles(self.links),
+            self.sizes,
         )
-        rows = np.concatenate((*columns, self.sums(whole)[:, None]), axis=1)
+        rows = np.concatenate(columns, axis=1)
         return tuple([_move(*row) for row in way] for way in rows.swapaxes(1, 2).tolist())
 
 
 def _move(
-    dram: int, part: int, link: int, link_part: int,
-    my_dram: int, my_part: int, my_link: int, my_link_part: int, size: int,
+    dram: int, part: int, my_dram: int, my_part: int,
+    link: int, link_part: int, my_link: int, my_link_part: int, size: int,
 ) -> Move:  # fmt: skip
     """Return the move of a row."""
     return Move(

@@ -15,6 +15,7 @@ from simpy import Environment
 
 from accelsim.arch.chip import Chip
 from accelsim.arch.interconnect import Routing
+from accelsim.identity import Alike
 from accelsim.schedule.schedule import Schedule
 from accelsim.schedule.traffic import OpGroup, Transfer
 from accelsim.timing.addresses import needs_addresses
@@ -95,8 +96,8 @@ def simulate(
     """
     options = options or TimingOptions()
 
-    def run(request: Request) -> OpTiming:
-        return run_request(request, chip, options=options)
+    def run(asked: Alike[Request]) -> OpTiming:
+        return run_request(asked.it, chip, options=options)
 
     return timeline_of(trace, chip, schedules, run, reuse_equal_ops=options.reuse_equal_ops)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -39,6 +39,10 @@ class StallCause(StrEnum):
     VECTOR_UNIT = "vector_unit"
     #: Had finished, or had no work, while another core went on.
     IMBALANCE = "imbalance"
+
+
+#: All of them, in their order.
+_CAUSES = tuple(StallCause)
 
 
 class Unit(StrEnum):
@@ -92,11 +96,13 @@ class CoreTiming:
     fill_drain_cycles: int
     stalls: Mapping[StallCause, int]
     passes: int
+    #: Compute, fill and drain, and stalls.
+    cycles: int = field(init=False, repr=False, compare=False)
 
-    @property
-    def cycles(self) -> int:
-        """Compute, fill and drain, and stalls."""
-        return self.compute_cycles + self.fill_drain_cycles + sum(self.stalls.values())
+    def __post_init__(self) -> None:
+        """Add up: every reading asks for it."""
+        total = self.compute_cycles + self.fill_drain_cycles + sum(self.stalls.values())
+        object.__setattr__(self, "cycles", total)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +166,7 @@ class OpTiming:
     @property
     def cycles(self) -> int:
         """Cycles from start to end."""
-        return self._mine.cycles
+        return self.cores[self.critical].cycles
 
     @property
     def end(self) -> int:
@@ -193,7 +199,7 @@ class OpTiming:
         stalls = self.stalls
         if not stalls:
             return {}
-        return {cause.value: stalls[cause] for cause in StallCause if cause in stalls}
+        return {str(cause): stalls[cause] for cause in _CAUSES if cause in stalls}
 
     @property
     def utilization(self) -> float:

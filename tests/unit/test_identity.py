@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from accelsim.identity import Same, by_identity
+from accelsim.identity import Alike, Same, by_identity
 
 
 def test_an_object_is_asked_about_once_and_its_equal_again() -> None:
@@ -39,3 +39,10 @@ def test_keys_of_other_types_are_never_equal() -> None:
     thing = object()
     assert Same(thing) == Same(thing)
     assert Same(thing) != thing
+
+
+def test_alike_looks_at_what_counts_alone() -> None:
+    one, other = Alike("64 rows", [1]), Alike("64 rows", [2])
+    assert one == other
+    assert hash(one) == hash(other)
+    assert one != Alike("32 rows", [1])

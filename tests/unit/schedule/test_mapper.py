@@ -69,7 +69,7 @@ def test_search_finds_the_best_of_all_blocks_of_a_small_op(objective: Objective)
     rule = rules_choice(op, chip, layout)
     room = room_for_blocks(chip, rule)
     assert room is not None
-    (share,) = shares(op, chip, layout)
+    (share,) = shares(op, layout, cores=1, splits_k=False)
     sizer = Sizer(Shape.of(op), share)
     costs = [
         cost(op, chip, layout, (share, one))
