@@ -14,7 +14,7 @@ from accelsim.files import ResourceKind, resource_path
 from accelsim.registry import Registry
 
 #: Names of the tables that ship, best first.
-SHIPPED = ("synth45", "synth45_zero_delay", "horowitz45", "tpuv4i_7nm")
+SHIPPED = ("synth45", "synth45_zero_delay", "synth45_exact", "horowitz45", "tpuv4i_7nm")
 
 
 def read_cost_table(path: str | os.PathLike[str]) -> CostTable:

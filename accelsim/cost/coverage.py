@@ -54,6 +54,6 @@ def whole_chip_tables() -> tuple[str, ...]:
     Examples
     --------
     >>> whole_chip_tables()
-    ('synth45', 'synth45_zero_delay')
+    ('synth45', 'synth45_exact', 'synth45_zero_delay')
     """
     return tuple(name for name in list_cost_tables() if not whole_chip_gaps(load_cost_table(name)))

@@ -197,16 +197,23 @@ def pe_amounts(
     b: FormatShape,
     total: FormatShape,
     *,
-    variant: UnitVariant = UnitVariant.PLAIN,
+    rounded: bool = False,
+    flush: bool = False,
 ) -> Amounts:
-    """Return the terms of a processing element: a multiplier and an adder to a sum."""
-    exact, flush = variant is UnitVariant.FUSED, variant is UnitVariant.FLUSH
-    product_bits = a.significand_bits + b.significand_bits
-    rounded = not exact and not total.is_integer and product_bits > total.significand_bits
+    """Return the terms of a processing element: a multiplier and an adder to a sum.
+
+    Products are exact, or `rounded` to the sum's format where they are wider.
+    """
+    rounded = rounded and is_wider(a, b, total)
     return add_up(
         multiplier_amounts(a, b, rounded_to=total if rounded else None, flush=flush),
-        adder_amounts(total, product_of=(a, b), exact=exact, flush=flush),
+        adder_amounts(total, product_of=(a, b), exact=not rounded, flush=flush),
     )
+
+
+def is_wider(a: FormatShape, b: FormatShape, total: FormatShape) -> bool:
+    """Return whether a sum's format does not hold every product's significand."""
+    return not total.is_integer and a.significand_bits + b.significand_bits > total.significand_bits
 
 
 def _stages(bits: float) -> float:
@@ -290,7 +297,10 @@ def row_amounts(row: CostRow) -> Amounts:
     if row.unit is UnitKind.ADDER:
         return adder_amounts(operand)
     assert row.accumulator is not None  # a pe has one
-    return pe_amounts(operand, operand, shape_of(row.accumulator), variant=row.variant)
+    return pe_amounts(
+        operand, operand, shape_of(row.accumulator),
+        rounded=row.variant is not UnitVariant.FUSED, flush=row.variant is UnitVariant.FLUSH,
+    )  # fmt: skip
 
 
 def _area_residual(row: CostRow, model: GateModel, left_out: dict[Term, float]) -> Residual:

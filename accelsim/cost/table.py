@@ -53,8 +53,9 @@ class UnitKind(StrEnum):
 class UnitVariant(StrEnum):
     """How a processing element is built."""
 
+    #: A product wider than the sum is rounded to its format before the addition.
     PLAIN = "plain"
-    #: No subnormal numbers.
+    #: Likewise, and there are no subnormal numbers.
     FLUSH = "flush"
     #: A product wider than the sum is not rounded before the addition.
     FUSED = "fused"
@@ -67,6 +68,15 @@ class Switching(StrEnum):
     WITH_GLITCHES = "with_glitches"
     #: At most one change of a signal in a cycle.
     ZERO_DELAY = "zero_delay"
+
+
+class Products(StrEnum):
+    """What elements do with products that are wider than the sum."""
+
+    #: They round them to its format: two roundings a product.
+    ROUNDED = "rounded"
+    #: They add them as they are, as accumulators do unless a recipe asks for rounded ones.
+    EXACT = "exact"
 
 
 class CostRow(StrictModel):
@@ -177,6 +187,8 @@ class CostTable(StrictModel):
     """Supply at which the logic was priced."""
     scaling: ScalingMethod = ScalingMethod.PUBLISHED_ENDPOINTS
     """How energies are carried to another node."""
+    products: Products = Products.ROUNDED
+    """Which processing elements are priced where products are wider than the sum."""
     switching: Switching = Switching.WITH_GLITCHES
     """Which energy of a row is charged; one without `zero_delay_energy_pj` has one alone."""
     dram: str = ""

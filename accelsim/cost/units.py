@@ -18,12 +18,22 @@ from accelsim.cost.gate_model import (
     Term,
     adder_amounts,
     fit_gate_model,
+    is_wider,
     multiplier_amounts,
     pe_amounts,
+    row_amounts,
     wider_adder_amounts,
 )
 from accelsim.cost.shapes import FormatShape, merge, shape_of
-from accelsim.cost.table import Basis, CostRow, CostTable, Switching, UnitKind, UnitVariant
+from accelsim.cost.table import (
+    Basis,
+    CostRow,
+    CostTable,
+    Products,
+    Switching,
+    UnitKind,
+    UnitVariant,
+)
 from accelsim.errors import UnsupportedError
 from accelsim.identity import by_identity
 
@@ -107,21 +117,22 @@ class UnitPrices:
     model: GateModel | None
 
     def pe(self, operands: Shapes, accumulator: Shapes, *, flush: bool = False) -> UnitCost:
-        """Return a processing element: registers, multiplier, adder to `accumulator`."""
+        """Return a processing element: registers, multiplier, adder to `accumulator`.
+
+        Whether it adds products that are wider than the sum as they are, or rounds them
+        first, is the table's choice; a table without a model prices what it has.
+        """
         total, operands = merge(accumulator), _distinct(operands)
         label = f"pe {_names(operands)} + {total}"
         row = self._pe_row(operands, total, flush=flush)
         if row is not None:
-            amounts = self._pe_amounts(operands, total, row.variant)
-            return self._from_row(row, label, amounts)
+            return self._from_row(row, label, row_amounts(row))
         if self.model is None:
             return self._composed_pe(operands, total, label)
-        variant = UnitVariant.FLUSH if flush else UnitVariant.PLAIN
         operand = merge(operands)
         registers = 2 * max(shape.bits for shape in operands) + total.bits
-        return self._fitted(
-            label, pe_amounts(operand, operand, total, variant=variant), registers=registers
-        )
+        amounts = pe_amounts(operand, operand, total, rounded=not self._exact, flush=flush)
+        return self._fitted(label, amounts, registers=registers)
 
     def mac(self, operands: Shapes, accumulator: Shapes, *, flush: bool = False) -> MacEnergy:
         """Return the energy of one multiply-accumulate of `pe`, split in its halves.
@@ -154,7 +165,9 @@ class UnitPrices:
         assert self.model is not None  # its callers have one
         operand, total = merge(operands), merge(accumulator)
         first = self.model.zero_delay_energy(multiplier_amounts(operand, operand))
-        second = self.model.zero_delay_energy(adder_amounts(total, product_of=(operand, operand)))
+        second = self.model.zero_delay_energy(
+            adder_amounts(total, product_of=(operand, operand), exact=self._exact)
+        )
         multiply = energy_pj * first / (first + second)
         return MacEnergy(multiply, energy_pj - multiply, basis)
 
@@ -216,8 +229,7 @@ class UnitPrices:
         row = self.table.find(UnitKind.PE, operands, accumulator=merge(accumulator), kind=kind)
         if row is None:
             return None
-        amounts = self._pe_amounts(operands, merge(accumulator), row.variant)
-        return self._from_row(row, f"pe {_names(operands)} {kind}", amounts)
+        return self._from_row(row, f"pe {_names(operands)} {kind}", row_amounts(row))
 
     def statistics_unit(self, fmt: FormatShape) -> UnitCost:
         """Return the unit that gathers mean and maximum of log2 |x| over a tensor.
@@ -253,17 +265,21 @@ class UnitPrices:
             energy_basis=row.basis,
         )
 
+    @property
+    def _exact(self) -> bool:
+        return self.table.products is Products.EXACT
+
     def _pe_row(self, operands: Shapes, total: FormatShape, *, flush: bool) -> CostRow | None:
-        wanted = (UnitVariant.FLUSH, UnitVariant.PLAIN) if flush else (UnitVariant.PLAIN,)
+        operand = merge(operands)
+        if self._exact and is_wider(operand, operand, total):
+            wanted = [UnitVariant.FUSED, *([UnitVariant.PLAIN] if self.model is None else [])]
+        else:
+            wanted = [*([UnitVariant.FLUSH] if flush else []), UnitVariant.PLAIN]
         for variant in wanted:
             row = self.table.find(UnitKind.PE, operands, accumulator=total, variant=variant)
             if row is not None:
                 return row
         return None
-
-    def _pe_amounts(self, operands: Shapes, total: FormatShape, variant: UnitVariant) -> Amounts:
-        operand = merge(operands)
-        return pe_amounts(operand, operand, total, variant=variant)
 
     def _row_or_fitted(self, row: CostRow | None, label: str, amounts: Amounts) -> UnitCost:
         if row is not None:

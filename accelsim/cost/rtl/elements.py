@@ -37,7 +37,7 @@ _EXACT = (
     *((a, _FP32) for a in _BETWEEN),
 )
 #: Elements whose product is wider than the sum's format: rounded to it first, and exact.
-_WIDER = (("float_e5m5", _WIDE), (_WIDE, _WIDE), (_HALF, _HALF), ("bf16", "bf16"))
+_WIDER = (("float_e5m5", _WIDE), (_WIDE, _WIDE), (_HALF, _HALF), ("bf16", "bf16"), (_FP32, _FP32))
 _FLUSHED = (
     (_E5M2, _WIDE, "float_e5m2_flushed", "float_e6m9_flushed"),
     (_HALF, _HALF, "float_e5m10_flushed", "float_e5m10_flushed"),
@@ -90,7 +90,6 @@ def _floats() -> Iterator[Element]:
         yield _mac(a, total, rounded=True)
         yield _mac(a, total, variant=UnitVariant.FUSED)
     yield _mac("float_e8m15", "float_e8m15", rounded=True)
-    yield _mac(_FP32, _FP32, rounded=True)
     for a, total, flushed, flushed_total in _FLUSHED:
         yield _mac(a, total, flushed, flushed_total, rounded=a == total, variant=UnitVariant.FLUSH)
 

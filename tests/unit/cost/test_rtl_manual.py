@@ -52,6 +52,7 @@ BASE = find(("fp8_e5m2",), WIDE).area_um2
         ("bf16 + FP32", ("bf16",), "fp32", PLAIN),
         ("half + FP32", (HALF,), "fp32", PLAIN),
         ("FP32 + FP32, product rounded", ("fp32",), "fp32", PLAIN),
+        ("FP32 + FP32, product exact", ("fp32",), "fp32", FUSED),
         ("int8 + int32", ("int8",), "int32", PLAIN),
     ],
 )

@@ -87,6 +87,34 @@ def test_a_table_without_glitches_charges_what_switches_once() -> None:
     assert all(row.zero_delay_energy_pj for row in table.of_unit(UnitKind.PE) if row.energy_pj)
 
 
+@pytest.mark.parametrize(
+    ("operand", "area", "energy"),
+    [("fp16_e6m9", 2224.20, 9.151), ("fp16_e5m10", 2407.39, 9.440), ("fp32", 7489.58, 34.811)],
+)
+def test_a_table_of_exact_products_prices_elements_that_do_not_round_them(
+    operand, area, energy
+) -> None:
+    prices, shapes = unit_prices(load_cost_table("synth45_exact")), shapes_of(operand)
+    exact, rounded = prices.pe(shapes, shapes), PRICES.pe(shapes, shapes)
+    assert (exact.area_um2, exact.energy_pj, exact.basis) == (area, energy, Basis.MEASURED)
+    assert rounded.area_um2 < exact.area_um2
+    mac = prices.mac(shapes, shapes)
+    assert mac.multiply_pj + mac.add_pj == pytest.approx(energy)
+    # Of products that the sum holds there is nothing to round.
+    wide = shapes_of("fp32")
+    for narrow in ("fp8_e5m2", "bf16"):
+        assert prices.pe(shapes_of(narrow), wide) == PRICES.pe(shapes_of(narrow), wide)
+
+
+def test_exact_products_without_a_row_are_fitted() -> None:
+    """Of (1,8,15) there is a row whose product is rounded, and none whose is not."""
+    prices, shapes = unit_prices(load_cost_table("synth45_exact")), shapes_of("float_e8m15")
+    exact, rounded = prices.pe(shapes, shapes), PRICES.pe(shapes, shapes)
+    assert (exact.basis, rounded.basis) == (Basis.FITTED, Basis.MEASURED)
+    assert rounded.area_um2 < exact.area_um2
+    assert rounded.energy_pj < exact.energy_pj
+
+
 def test_a_register_counts_exactly() -> None:
     """Clock energy of every element is its flip-flops times 8.593 fJ, to the last digit."""
     for row in TABLE.rows:
