@@ -119,6 +119,7 @@ class Sizer:
         self._a = _cached(shape.a, whole.m, whole.k)
         self._b = _cached(shape.b, whole.k, whole.n)
         self._out = _cached(shape.out, whole.m, whole.n)
+        self._tiles = cache(self._tiles_of)
 
     def working_set_bytes(self, block: Extents) -> int:
         """Return the bytes of the largest block, as far as looked at."""
@@ -156,7 +157,7 @@ class Sizer:
             exposed_bytes=a_copies * a_tile + b_copies * b_tile + out_copies * out_tile,
         )
 
-    def _tiles(self, block: Extents) -> tuple[int, int, int]:
+    def _tiles_of(self, block: Extents) -> tuple[int, int, int]:
         """Return the bytes of the largest tiles of a, b and out that were looked at."""
         a_bits, b_bits, out_bits, psum_bits = self.shape.bits
         groups = block.group

@@ -28,7 +28,7 @@ from accelsim.schedule.traffic import Transfer
 from accelsim.timing.addresses import Access
 from accelsim.timing.arbiter import Service
 from accelsim.timing.channel import Channel
-from accelsim.timing.core_log import Arrival, CoreLog, served
+from accelsim.timing.core_log import AT_ONCE, Arrival, CoreLog, served
 from accelsim.timing.dram import DramModel
 from accelsim.timing.interconnect import InterconnectModel, Route
 from accelsim.timing.mac_array import ArrayModel, Border, PassRun
@@ -40,7 +40,6 @@ from accelsim.timing.timeline import Buffer, StallCause, Unit
 Key = tuple[int, int]
 #: A SimPy process.
 Process = Generator[Event, Any, None]
-_AT_ONCE = Arrival(((0, StallCause.DRAM_WRITE),))
 _NOTHING = Transfer()
 
 
@@ -157,7 +156,7 @@ class CoreModel:
         self._finished: Channel[Finished] = Channel(env)
         for _ in range(halves):
             self._halves.put(0)
-            self._slots.put(_AT_ONCE)
+            self._slots.put(AT_ONCE)
         work = self._vector_process() if array is None else self._array_process(array)
         #: The core's processes, not yet started, in any order.
         self.processes: tuple[Process, ...] = (
@@ -228,7 +227,7 @@ class CoreModel:
             run = portion.run
             assert run is not None
             arrival = yield from self._loaded.get()
-            slot = (yield from self._slots.get()) if portion.opens_write else _AT_ONCE
+            slot = (yield from self._slots.get()) if portion.opens_write else AT_ONCE
             key = (id(before), id(run))
             border = known.get(key)
             if border is None:
@@ -257,7 +256,7 @@ class CoreModel:
         free = 0
         for at, portion in enumerate(self._portions):
             arrival = yield from self._loaded.get()
-            slot = (yield from self._slots.get()) if portion.opens_write else _AT_ONCE
+            slot = (yield from self._slots.get()) if portion.opens_write else AT_ONCE
             begin = log.late(free, 0, arrival, slot)
             log.vectors += portion.vector_cycles
             log.plain += portion.vector_cycles

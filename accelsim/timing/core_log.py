@@ -22,8 +22,7 @@ from accelsim.timing.timeline import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """When something is there, and what stands in its way until when.
 
     Parameters
@@ -39,6 +38,10 @@ class Arrival:
     def time(self) -> int:
         """First cycle in which it is there."""
         return max(self.phases)[0]
+
+
+#: Of what nothing stands in the way of.
+AT_ONCE = Arrival(((0, StallCause.DRAM_WRITE),))
 
 
 def served(
@@ -95,6 +98,8 @@ class CoreLog:
         Portion of each entry of those two.
     marks : list
         Plain cycles, vectors, passes and stalls after each portion.
+    watched : bool
+        Whether it is noted when units are busy.
     """
 
     core: int
@@ -102,12 +107,13 @@ class CoreLog:
     vectors: int = 0
     passes: int = 0
     work_end: int = 0
-    gone: Arrival = Arrival(((0, StallCause.DRAM_WRITE),))
+    gone: Arrival = AT_ONCE
     stalls: dict[StallCause, int] = field(default_factory=dict)
     intervals: dict[Unit, list[Span]] = field(default_factory=dict)
     levels: dict[Buffer, list[tuple[int, int]]] = field(default_factory=dict)
     places: dict[Unit | Buffer, list[int]] = field(default_factory=dict)
     marks: list[tuple[int, int, int, dict[StallCause, int]]] = field(default_factory=list)
+    watched: bool = True
 
     @property
     def end(self) -> int:
@@ -155,6 +161,8 @@ class CoreLog:
 
     def busy(self, unit: Unit, start: int, end: int, size: int = 0, *, at: int = 0) -> None:
         """Note that a unit was busy in [start, end), with portion `at`."""
+        if not self.watched:
+            return
         self.intervals.setdefault(unit, []).append(Span(start, end, size))
         self.places.setdefault(unit, []).append(at)
 

@@ -135,7 +135,8 @@ def _answer(machine: _Machine, asked: Alike[Request]) -> OpTiming:
     request, chip = asked.it, machine.chip
     head = request.group.head
     work = (_gemm_work if isinstance(head, Gemm) else _vector_work)(request, machine)
-    log = Pipeline(machine.paths).run(work.rows, closing=work.closing)
+    watched = machine.intervals or chip.prefetch_weights
+    log = Pipeline(machine.paths, watched=watched).run(work.rows, closing=work.closing)
     idle = idle_read_bytes([log], chip, log.end) if chip.prefetch_weights else 0
     return OpTiming(
         name=head.name,

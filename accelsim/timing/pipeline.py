@@ -14,11 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from accelsim.timing.core_log import Arrival, CoreLog
+from accelsim.timing.core_log import AT_ONCE, Arrival, CoreLog
 from accelsim.timing.mac_array import Border, Cycles, PassRun
 from accelsim.timing.timeline import StallCause, Unit
-
-_AT_ONCE = Arrival(((0, StallCause.DRAM_WRITE),))
 
 
 class Amount(NamedTuple):
@@ -49,8 +47,7 @@ class Move(NamedTuple):
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """The work of the busiest core in one row, and what all cores move for it.
 
     Parameters
@@ -116,15 +113,23 @@ class Paths:
 
 
 class Pipeline:
-    """The clock of one op: rows go in, in order; the log keeps the account."""
+    """The clock of one op: rows go in, in order; the log keeps the account.
 
-    def __init__(self, paths: Paths) -> None:
-        self.log = CoreLog(0)
+    Parameters
+    ----------
+    paths : Paths
+        What all rows share.
+    watched : bool
+        Note when units are busy, which costs about as much as the account itself.
+    """
+
+    def __init__(self, paths: Paths, *, watched: bool = True) -> None:
+        self.log = CoreLog(0, watched=watched)
         self._paths = paths
         self._dram = self._loaded = self._lanes = self._due = 0
         self._links = [0] if paths.one_medium else [0, 0]
         self._freed = [0] * paths.halves
-        self._gone = [_AT_ONCE] * paths.halves
+        self._gone = [AT_ONCE] * paths.halves
 
     def run(self, rows: Sequence[Row], *, closing: Cycles) -> CoreLog:
         """Return the account of an op with these rows.
@@ -185,7 +190,7 @@ class Pipeline:
         return Arrival(((there, StallCause.DRAM_READ), (crossed, StallCause.INTERCONNECT)))
 
     def _slot(self, row: Row) -> Arrival:
-        return self._gone.pop(0) if row.store is not None else _AT_ONCE
+        return self._gone.pop(0) if row.store is not None else AT_ONCE
 
     def _array_work(self, row: Row, first: Arrival, whole: Arrival) -> tuple[int, int]:
         """Run a row's passes; return when its first and last results leave the array."""
@@ -196,9 +201,10 @@ class Pipeline:
         log.spend(border.gap)
         log.spend(run.span)
         log.count(run)
-        before_last = run.span.total - run.span.total // row.parts
-        late = log.late(began + before_last, border.lead, whole, _AT_ONCE) - began - before_last
-        self._due = began + run.span.total + late
+        span = run.span.total
+        before_last = span - span // row.parts
+        late = log.late(began + before_last, border.lead, whole, AT_ONCE) - began - before_last
+        self._due = began + span + late
         log.work_end = self._due + border.last
         self._freed.append(self._due + border.streaming)
         log.busy(Unit.ARRAY, began, log.work_end)
@@ -212,7 +218,7 @@ class Pipeline:
         log.vectors += row.lane_cycles
         log.plain += row.lane_cycles
         log.stall(StallCause.SCRATCHPAD, cycles - row.lane_cycles)
-        self._due = log.late(began + cycles - part, 0, whole, _AT_ONCE) + part
+        self._due = log.late(began + cycles - part, 0, whole, AT_ONCE) + part
         log.work_end = self._due
         self._freed.append(self._due)
         log.busy(Unit.VECTOR_UNIT, began, self._due)
