@@ -12,13 +12,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from accelsim.errors import OutputError
 from accelsim.explore.pareto import pareto_front
-from accelsim.explore.workers import call_in_processes
 from accelsim.files import atomic_write, csv_text
 
 STREAM, MANIFEST, RESULTS, PARETO = "points.jsonl", "sweep.json", "results.csv", "pareto.csv"
@@ -128,7 +126,12 @@ def _evaluate(
 ) -> Iterable[Row]:
     if processes == 1 or len(points) < 2:
         return (_row(point, evaluate) for point in points)
-    return call_in_processes(partial(_row, evaluate=evaluate), points, processes)
+    from joblib import Parallel, delayed
+
+    parallel = Parallel(n_jobs=processes, return_as="generator_unordered")
+    tasks = (delayed(_row)(point, evaluate) for point in points)
+    rows: Iterable[Row] = parallel(tasks)
+    return rows
 
 
 def _likeness(point: Point) -> tuple[str, ...]:
