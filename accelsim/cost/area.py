@@ -21,7 +21,8 @@ from accelsim.cost.pe import PeCost, inner_shapes, outer_shape, price_pe
 from accelsim.cost.scaling import Scaling, scale
 from accelsim.cost.shapes import FormatShape, merge, shape_of
 from accelsim.cost.table import CostTable
-from accelsim.cost.units import UnitCost, UnitPrices, unit_prices
+from accelsim.cost.unit_cost import UnitCost
+from accelsim.cost.units import UnitPrices, unit_prices
 from accelsim.errors import UnsupportedError
 from accelsim.schedule.mapping import Stationary
 

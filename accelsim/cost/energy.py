@@ -19,7 +19,7 @@ from accelsim.cost.area import ChipArea, ChipUnits, area_of_units, link_length_m
 from accelsim.cost.pe import mac_energy
 from accelsim.cost.shapes import shape_of
 from accelsim.cost.table import CostTable, UnitKind, VectorFunctionCost
-from accelsim.cost.units import MacEnergy
+from accelsim.cost.unit_cost import MacEnergy
 from accelsim.errors import UnsupportedError
 from accelsim.identity import Alike, Same
 

@@ -11,7 +11,7 @@ term        grows with                   fits    what it is
 PRODUCT     pa * pb                      both    array of partial products
 MULTIPLIER  1                            area    exponent adder, sign, special cases
 NORMALISER  (pa + pb) * log2(z + 1)      energy  shifter of products, for subnormals
-GRID        p if rounded, + f            area    subnormals, of products and of sums
+GRID        f, + r if rounded            area    subnormals, of sums and of products
 RANGE       max(e, es)                   area    comparison and choice of exponents
 SHIFTERS    f * log2(f)                  area    aligner, normaliser, rounder of a sum
 EXPONENTS   min(e, 4)                    energy  bits of exponents that change
@@ -22,9 +22,12 @@ ADDEND      w * d                        energy  bits of the sum that an addend 
 Elements are fed numbers of a normal distribution, so that no more than four bits of their
 exponents change, however many a format has, and no more than d = min(e, 3) bits of the
 distances by which addends are shifted. A product of subnormals has up to z leading zeros:
-pa + pb - 1, or the larger of pa and pb where smaller ones round to zero. Of an exact product
-the bits below the sum's last place mostly end in the sticky bit, and count half in the f of
-energies. Formats without subnormals have neither NORMALISER nor GRID.
+pa + pb - 1, or the larger of pa and pb where smaller ones round to zero. Rounding a product
+counts as r = p bits, or as two for each bit that it takes off where these are few: it never
+costs much more than the wider adder that it saves. Of an exact product the bits below the
+sum's last place mostly end in the sticky bit, and count half in the f of energies. Formats
+without subnormals have neither NORMALISER nor GRID. Integers that are added as floats move
+over the exponents of the sum.
 
 The coefficients come from relative least squares over the processing elements,
 adders and multipliers of the table: of areas, of energies at zero delay and of energies
@@ -72,6 +75,8 @@ _ENERGY_TERMS = (Term.PRODUCT, Term.NORMALISER, Term.EXPONENTS, Term.MOVED, Term
 #: Most bits that change in the exponents of numbers of a normal distribution, and in the
 #: distances between them.
 _EXPONENT_BITS, _DISTANCE_BITS = 4, 3
+#: Bits of a rounder of products for each bit that it takes off, at most.
+_GRID_BITS_PER_BIT_OFF = 2
 #: How much a bit of a product below the sum's last place switches, of one above it.
 _LOW_BIT_PART = 0.5
 _FITTED_UNITS = (UnitKind.PE, UnitKind.ADDER, UnitKind.MULTIPLIER)
@@ -144,7 +149,8 @@ def multiplier_amounts(
         zeros = bits - 1
         if rounded_to is not None:
             zeros = max(a.significand_bits, b.significand_bits)
-            amounts[Term.GRID] = float(rounded_to.significand_bits)
+            kept = rounded_to.significand_bits
+            amounts[Term.GRID] = float(min(kept, _GRID_BITS_PER_BIT_OFF * (bits - kept)))
         amounts[Term.NORMALISER] = bits * math.log2(zeros + 1)
     return amounts
 
@@ -168,7 +174,7 @@ def adder_amounts(
     product_bits = sum(shape.significand_bits for shape in operands)
     frame = max(bits, product_bits) if exact else bits
     switching = bits + _LOW_BIT_PART * (frame - bits)
-    exponent = max(shape.exponent_bits for shape in operands)
+    exponent = max(shape.exponent_bits for shape in operands) or total.exponent_bits
     distance = min(exponent, _DISTANCE_BITS)
     return {
         Term.GRID: 0.0 if flush else float(frame),

@@ -8,7 +8,6 @@ prices what it lists and refuses the rest.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -34,6 +33,7 @@ from accelsim.cost.table import (
     UnitKind,
     UnitVariant,
 )
+from accelsim.cost.unit_cost import MacEnergy, UnitCost, add_costs, share_of
 from accelsim.errors import UnsupportedError
 from accelsim.identity import by_identity
 
@@ -46,49 +46,6 @@ CONVERTER_SHARE_OF_ADDER = 1 / 3
 OUTER_TAP = "outer_tap"
 #: Gates of one bit of a linear-feedback shift register, beside its flip-flop, as full adders.
 _LFSR_BIT_ADDERS = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class UnitCost:
-    """Price of one unit at the table's node.
-
-    Parameters
-    ----------
-    label : str
-        What it is, for people.
-    area_um2 : float
-        Cell area, registers included.
-    energy_pj : float
-        Switching energy of one action, without the clock.
-    clock_pj : float
-        Energy of the clock pins of its registers in one cycle.
-    leakage_uw : float
-        Leakage power.
-    register_bits : int
-        Flip-flops.
-    basis : Basis
-        Where the area came from.
-    energy_basis : Basis
-        Where the energy came from.
-    """
-
-    label: str
-    area_um2: float
-    energy_pj: float
-    clock_pj: float
-    leakage_uw: float
-    register_bits: int
-    basis: Basis
-    energy_basis: Basis
-
-
-@dataclass(frozen=True, slots=True)
-class MacEnergy:
-    """Switching energy of one multiply-accumulate, by half."""
-
-    multiply_pj: float
-    add_pj: float
-    basis: Basis
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +101,10 @@ class UnitPrices:
         if self.model is None or not self.model.energy_pj:
             multiply = self.multiplier(operands).energy_pj
             return MacEnergy(multiply, whole.energy_pj - multiply, whole.energy_basis)
-        return self._split(whole.energy_pj, operands, accumulator, whole.energy_basis)
+        operand, total = merge(operands), merge(accumulator)
+        rounded = not self._exact and is_wider(operand, operand, total)
+        share = self._multiplier_share(operand, total, rounded=rounded, flush=flush)
+        return MacEnergy.split(whole.energy_pj, share, whole.energy_basis)
 
     def mode_energy(self, operands: Shapes, accumulator: Shapes, *, kind: str) -> MacEnergy | None:
         """Return the energy of one product in an element of several lanes, split in halves.
@@ -156,20 +116,27 @@ class UnitPrices:
         energy = None if row is None else self.table.switching_pj(row)
         if row is None or energy is None or self.model is None:
             return None
-        return self._split(energy, operands, accumulator, row.basis_of_energy)
+        share = self._multiplier_share(merge(operands), merge(accumulator))
+        return MacEnergy.split(energy, share, row.basis_of_energy)
 
-    def _split(
-        self, energy_pj: float, operands: Shapes, accumulator: Shapes, basis: Basis
-    ) -> MacEnergy:
-        """Return an energy as a multiplier's and an adder's, in the model's proportion."""
+    def _multiplier_share(
+        self,
+        operand: FormatShape,
+        total: FormatShape,
+        *,
+        rounded: bool = False,
+        flush: bool = False,
+    ) -> float:
+        """Return the multiplier's part of an element's energy, by the model."""
         assert self.model is not None  # its callers have one
-        operand, total = merge(operands), merge(accumulator)
-        first = self.model.zero_delay_energy(multiplier_amounts(operand, operand))
-        second = self.model.zero_delay_energy(
-            adder_amounts(total, product_of=(operand, operand), exact=self._exact)
+        rounded_to = total if rounded else None
+        first = self.model.zero_delay_energy(
+            multiplier_amounts(operand, operand, rounded_to=rounded_to, flush=flush)
         )
-        multiply = energy_pj * first / (first + second)
-        return MacEnergy(multiply, energy_pj - multiply, basis)
+        second = self.model.zero_delay_energy(
+            adder_amounts(total, product_of=(operand, operand), exact=not rounded, flush=flush)
+        )
+        return first / (first + second)
 
     def multiplier(self, operands: Shapes) -> UnitCost:
         """Return a multiplier of any two of the operand formats; no registers."""
@@ -193,11 +160,11 @@ class UnitPrices:
             return self._from_row(row, label, adder_amounts(total))
         if self.table.find(UnitKind.REGISTER_BIT) is None:
             return self.adder(total)
-        return _sum(label, (self.adder(total), self.register(total.bits)))
+        return add_costs(label, (self.adder(total), self.register(total.bits)))
 
     def converter(self, wide: FormatShape) -> UnitCost:
         """Return a rounding unit from a format of shape `wide` to a narrower one."""
-        return _part(self.adder(wide), f"converter from {wide}", CONVERTER_SHARE_OF_ADDER)
+        return share_of(self.adder(wide), f"converter from {wide}", CONVERTER_SHARE_OF_ADDER)
 
     def stochastic_rounder(self, wide: FormatShape, *, random_bits: int) -> UnitCost:
         """Return a rounding unit with its own random bits.
@@ -206,7 +173,7 @@ class UnitPrices:
         many bits that steps every cycle.
         """
         parts = (self.converter(wide), self.random_bits(random_bits))
-        return _sum(f"stochastic rounder from {wide}", parts)
+        return add_costs(f"stochastic rounder from {wide}", parts)
 
     def random_bits(self, count: int) -> UnitCost:
         """Return what adds `count` random bits below the last place of a rounding.
@@ -246,7 +213,7 @@ class UnitPrices:
             adder,
             self.register(2 * fmt.bits),
         )
-        return _sum(f"log statistics of {fmt}", parts)
+        return add_costs(f"log statistics of {fmt}", parts)
 
     def register(self, bits: int) -> UnitCost:
         """Return `bits` flip-flops."""
@@ -272,7 +239,10 @@ class UnitPrices:
     def _pe_row(self, operands: Shapes, total: FormatShape, *, flush: bool) -> CostRow | None:
         operand = merge(operands)
         if self._exact and is_wider(operand, operand, total):
-            wanted = [UnitVariant.FUSED, *([UnitVariant.PLAIN] if self.model is None else [])]
+            # No row is exact and without subnormals; and a table with a model need not do with
+            # an element that rounds.
+            wanted = [] if flush else [UnitVariant.FUSED]
+            wanted += [UnitVariant.PLAIN] if self.model is None else []
         else:
             wanted = [*([UnitVariant.FLUSH] if flush else []), UnitVariant.PLAIN]
         for variant in wanted:
@@ -327,7 +297,7 @@ class UnitPrices:
         return model.energy(amounts)
 
     def _composed_pe(self, operands: Shapes, total: FormatShape, label: str) -> UnitCost:
-        return _sum(label, (self.multiplier(operands), self.adder(total)))
+        return add_costs(label, (self.multiplier(operands), self.adder(total)))
 
     def _refuse(self, what: str) -> NoReturn:
         units = sorted({f"{row.unit} {' '.join(row.operands)}".strip() for row in self.table.rows})
@@ -357,35 +327,6 @@ def _distinct(operands: Shapes) -> Shapes:
     """Return the operands, or the one of them that holds all others: it serves them as it is."""
     widest = merge(operands)
     return frozenset({widest}) if widest in operands else operands
-
-
-def _sum(label: str, parts: Iterable[UnitCost]) -> UnitCost:
-    """Return several units as one; its basis is the weakest of theirs."""
-    listed = tuple(parts)
-    order = tuple(Basis)
-    return UnitCost(
-        label=label,
-        area_um2=sum(part.area_um2 for part in listed),
-        energy_pj=sum(part.energy_pj for part in listed),
-        clock_pj=sum(part.clock_pj for part in listed),
-        leakage_uw=sum(part.leakage_uw for part in listed),
-        register_bits=sum(part.register_bits for part in listed),
-        basis=max((part.basis for part in listed), key=order.index),
-        energy_basis=max((part.energy_basis for part in listed), key=order.index),
-    )
-
-
-def _part(whole: UnitCost, label: str, share: float) -> UnitCost:
-    return UnitCost(
-        label=label,
-        area_um2=whole.area_um2 * share,
-        energy_pj=whole.energy_pj * share,
-        clock_pj=whole.clock_pj * share,
-        leakage_uw=whole.leakage_uw * share,
-        register_bits=0,
-        basis=Basis.ESTIMATE,
-        energy_basis=Basis.ESTIMATE,
-    )
 
 
 def _names(shapes: Shapes) -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from accelsim.cost import describe_coverage, load_cost_table
 from accelsim.cost.shapes import FormatShape, shape_of
-from accelsim.cost.units import UnitCost, UnitPrices, unit_prices
+from accelsim.cost.unit_cost import UnitCost
+from accelsim.cost.units import UnitPrices, unit_prices
 from accelsim.errors import UnsupportedError
 from accelsim.formats import get_format
 from accelsim.formats.base import DEFAULT_RANDOM_BIT_COUNT

@@ -1,4 +1,4 @@
-// Unpack a binary floating-point code into sign, exponent and normalised significand.
+// Unpack a binary floating-point code into sign, exponent and significand.
 //
 // The value of a finite non-zero code is (-1)^sign * sig * 2^(exp - M), where sig
 // has its leading one at bit M, also for subnormal codes. With NORMALIZE 0 those keep

@@ -320,11 +320,12 @@ def _float(name: str) -> FloatFormat:
         and fmt.subnormals in (Subnormals.GRADUAL, Subnormals.FLUSHED)
         and fmt.signed
         and fmt.signed_zero
+        and fmt.mantissa_bits > 0
     ):
         return fmt
     raise UnsupportedError(
         f"There is no Verilog for the format {name!r}: the modules know signed binary floats"
-        " with a signed zero, and subnormals or none."
+        " with a bit of mantissa or more, a signed zero, and subnormals or none."
     )
 
 

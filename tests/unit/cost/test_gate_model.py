@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from accelsim.cost.catalog import load_cost_table
-from accelsim.cost.gate_model import Residual, area_residuals, energy_residuals, fit_gate_model
+from accelsim.cost.gate_model import (
+    Residual,
+    area_residuals,
+    energy_residuals,
+    fit_gate_model,
+    pe_amounts,
+)
 from accelsim.cost.shapes import shape_of
 from accelsim.cost.table import Basis, UnitKind, UnitVariant
 from accelsim.cost.units import shapes_of, unit_prices
@@ -94,6 +100,25 @@ def test_areas_are_sums_of_positive_blocks() -> None:
     model = fit_gate_model(TABLE)
     for fit in (model.area_um2, model.energy_pj, model.zero_delay_energy_pj):
         assert all(value >= 0 for value in fit.values())
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("operand", ["fp8_e5m2", "float_e5m5", "fp16_e5m10", "fp32"])
+def test_a_wider_sum_never_costs_less(operand, exact) -> None:
+    """Through the width at which it holds every product, of the model alone."""
+    model, a = fit_gate_model(TABLE), shape_of(operand)
+    amounts = [
+        pe_amounts(a, a, shape_of(f"float_e8m{bits}"), rounded=not exact) for bits in range(4, 40)
+    ]
+    for figures in ([model.area(one) for one in amounts], [model.energy(one) for one in amounts]):
+        assert figures == sorted(figures)
+
+
+def test_integers_that_are_added_as_floats_cost_an_addition() -> None:
+    """No less than with an integer sum, whose adder aligns nothing."""
+    for total in ("fp16_e6m9", "fp32"):
+        mac = PRICES.mac(shapes_of("int8"), shapes_of(total))
+        assert mac.add_pj > PRICES.mac(shapes_of("int8"), shapes_of("int32")).add_pj > 0
 
 
 def test_a_wider_unit_never_costs_less() -> None:

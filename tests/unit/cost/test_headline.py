@@ -15,7 +15,8 @@ from accelsim.cost.chunks import chunk_costs
 from accelsim.cost.gate_model import Residual, area_residuals, energy_residuals
 from accelsim.cost.pe import mac_energy, price_pe
 from accelsim.cost.table import UnitVariant
-from accelsim.cost.units import UnitCost, UnitPrices, shapes_of, unit_prices
+from accelsim.cost.unit_cost import UnitCost
+from accelsim.cost.units import UnitPrices, shapes_of, unit_prices
 from accelsim.formats import get_format
 from tests.unit.cost.test_published_chips import manual_cells, manual_row
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from math import prod
 
@@ -53,6 +54,21 @@ def test_a_row_is_what_the_simulator_says(row: tuple[str, str]) -> None:
     }
     for network, printed in zip(NETWORKS[1:], ROWS[row][1:-1], strict=True):
         assert found[network] == pytest.approx(printed, abs=0.006), network
+
+
+@pytest.mark.parametrize(
+    ("network", "printed"),
+    [("alexnet", "53 (`fp16`) to 58 % (`fp8_chunk64`)"), ("bn50_dnn", "81 to 82 %")],
+)
+def test_dram_takes_most_of_the_energy_of_large_layers(network: str, printed: str) -> None:
+    assert printed in MANUAL.read_text(encoding="utf-8")
+    shares = sorted(
+        100 * entry.result.totals.energy_by_component_pj["dram"] / entry.result.totals.energy_pj
+        for entry in comparison("pe_count").rows
+        if entry.result.workload == network
+    )
+    said = [float(one) for one in re.findall(r"\b\d\d\b", printed.replace("fp16", ""))]
+    assert shares == pytest.approx(said, abs=0.6)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=", ".join)

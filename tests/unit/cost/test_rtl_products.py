@@ -168,6 +168,11 @@ def test_every_product_of_integers_and_a_sum_that_wraps() -> None:
     check(got, expected.astype(np.uint64), X, Y, acc)
 
 
+def test_a_format_without_mantissa_is_refused() -> None:
+    with pytest.raises(UnsupportedError, match="no Verilog for the format 'float_e4m0'"):
+        product_unit("float_e4m0", "float_e4m0")
+
+
 def test_a_sum_of_integers_is_wider_than_a_product() -> None:
     with pytest.raises(UnsupportedError, match="wider than a product"):
         int_unit(8, 16)
