@@ -249,6 +249,7 @@ def sweep(
         folder=None if folder is None else Path(folder),
         manifest={"keys": sorted(point.key for point in points), "metrics": list(metrics)},
         processes=processes,
+        quick=mode == "analytic" and numerics == "off",
         on_progress=on_progress or _silent,
     )
 

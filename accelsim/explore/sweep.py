@@ -24,6 +24,10 @@ SWEEP_SCHEMA = "accelsim.sweep/1"
 
 Row = dict[str, Any]
 
+#: Most points of a sweep of quick ones that a worker takes, and hands back, at once.
+_MOST_AT_ONCE = 16
+#: Times that every worker comes for more, at least, so that none is left with nothing.
+_ROUNDS = 4
 #: Fields that schedules look at late, or not at all; the later the less.
 _LATE_FIELDS = ("arch.scratchpad", "arch.interconnect", "arch.dram", "arch.clock_mhz")
 
@@ -67,6 +71,7 @@ def run_points(
     folder: Path | None = None,
     manifest: Mapping[str, Any] | None = None,
     processes: int = 1,
+    quick: bool = False,
     on_progress: Callable[[str], None] = lambda _stage: None,
 ) -> SweepResult:
     """Run what is missing and return all rows.
@@ -85,6 +90,9 @@ def run_points(
         What the sweep is; a folder that holds another sweep is refused.
     processes : int
         Worker processes.
+    quick : bool
+        Whether a point takes a fraction of a second, so that a worker may hand back the
+        rows of several neighbours at once: what they share it then finds once.
     on_progress : callable
         Called with a line of text after every point.
 
@@ -99,7 +107,7 @@ def run_points(
     missing = sorted((point for point in unique.values() if point.key not in rows), key=_likeness)
     stream = None if folder is None else (folder / STREAM).open("ab")
     try:
-        for row in _evaluate(missing, evaluate, processes):
+        for row in _evaluate(missing, evaluate, processes, quick=quick):
             rows[row["key"]] = row
             if stream is not None:
                 stream.write(json.dumps(row, allow_nan=False).encode() + b"\n")
@@ -122,13 +130,18 @@ def rows_csv(rows: Sequence[Row], *, heads_of: Sequence[Row] | None = None) -> s
 
 
 def _evaluate(
-    points: Sequence[Point], evaluate: Callable[[Any], Row], processes: int
+    points: Sequence[Point], evaluate: Callable[[Any], Row], processes: int, *, quick: bool
 ) -> Iterable[Row]:
     if processes == 1 or len(points) < 2:
         return (_row(point, evaluate) for point in points)
     from joblib import Parallel, delayed
 
-    parallel = Parallel(n_jobs=processes, return_as="generator_unordered")
+    at_once = max(1, min(_MOST_AT_ONCE, len(points) // (_ROUNDS * processes)))
+    parallel = Parallel(
+        n_jobs=processes,
+        batch_size=at_once if quick else "auto",
+        return_as="generator_unordered",
+    )
     tasks = (delayed(_row)(point, evaluate) for point in points)
     rows: Iterable[Row] = parallel(tasks)
     return rows
