@@ -198,6 +198,25 @@ def wider_adder_amounts(operand: FormatShape, *, products: int) -> Amounts:
     }
 
 
+def pe_parts(
+    a: FormatShape,
+    b: FormatShape,
+    total: FormatShape,
+    *,
+    rounded: bool = False,
+    flush: bool = False,
+) -> tuple[Amounts, Amounts]:
+    """Return the terms of a processing element's multiplier, and of its adder to a sum.
+
+    Products are exact, or `rounded` to the sum's format where they are wider.
+    """
+    rounded = rounded and is_wider(a, b, total)
+    return (
+        multiplier_amounts(a, b, rounded_to=total if rounded else None, flush=flush),
+        adder_amounts(total, product_of=(a, b), exact=not rounded, flush=flush),
+    )
+
+
 def pe_amounts(
     a: FormatShape,
     b: FormatShape,
@@ -206,15 +225,8 @@ def pe_amounts(
     rounded: bool = False,
     flush: bool = False,
 ) -> Amounts:
-    """Return the terms of a processing element: a multiplier and an adder to a sum.
-
-    Products are exact, or `rounded` to the sum's format where they are wider.
-    """
-    rounded = rounded and is_wider(a, b, total)
-    return add_up(
-        multiplier_amounts(a, b, rounded_to=total if rounded else None, flush=flush),
-        adder_amounts(total, product_of=(a, b), exact=not rounded, flush=flush),
-    )
+    """Return the terms of a processing element; see `pe_parts`."""
+    return add_up(*pe_parts(a, b, total, rounded=rounded, flush=flush))
 
 
 def is_wider(a: FormatShape, b: FormatShape, total: FormatShape) -> bool:

@@ -20,6 +20,7 @@ from accelsim.cost.gate_model import (
     is_wider,
     multiplier_amounts,
     pe_amounts,
+    pe_parts,
     row_amounts,
     wider_adder_amounts,
 )
@@ -102,8 +103,8 @@ class UnitPrices:
             multiply = self.multiplier(operands).energy_pj
             return MacEnergy(multiply, whole.energy_pj - multiply, whole.energy_basis)
         operand, total = merge(operands), merge(accumulator)
-        rounded = not self._exact and is_wider(operand, operand, total)
-        share = self._multiplier_share(operand, total, rounded=rounded, flush=flush)
+        parts = pe_parts(operand, operand, total, rounded=not self._exact, flush=flush)
+        share = self._multiplier_share(parts)
         return MacEnergy.split(whole.energy_pj, share, whole.energy_basis)
 
     def mode_energy(self, operands: Shapes, accumulator: Shapes, *, kind: str) -> MacEnergy | None:
@@ -116,27 +117,15 @@ class UnitPrices:
         energy = None if row is None else self.table.switching_pj(row)
         if row is None or energy is None or self.model is None:
             return None
-        share = self._multiplier_share(merge(operands), merge(accumulator))
+        operand = merge(operands)
+        share = self._multiplier_share(pe_parts(operand, operand, merge(accumulator)))
         return MacEnergy.split(energy, share, row.basis_of_energy)
 
-    def _multiplier_share(
-        self,
-        operand: FormatShape,
-        total: FormatShape,
-        *,
-        rounded: bool = False,
-        flush: bool = False,
-    ) -> float:
+    def _multiplier_share(self, parts: tuple[Amounts, Amounts]) -> float:
         """Return the multiplier's part of an element's energy, by the model."""
         assert self.model is not None  # its callers have one
-        rounded_to = total if rounded else None
-        first = self.model.zero_delay_energy(
-            multiplier_amounts(operand, operand, rounded_to=rounded_to, flush=flush)
-        )
-        second = self.model.zero_delay_energy(
-            adder_amounts(total, product_of=(operand, operand), exact=not rounded, flush=flush)
-        )
-        return first / (first + second)
+        multiply, add = (self.model.zero_delay_energy(part) for part in parts)
+        return multiply / (multiply + add)
 
     def multiplier(self, operands: Shapes) -> UnitCost:
         """Return a multiplier of any two of the operand formats; no registers."""

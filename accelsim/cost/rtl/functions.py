@@ -82,18 +82,21 @@ def names_in(function: Expression) -> frozenset[str]:
 
 
 def _sum(tokens: list[str]) -> tuple[Expression, list[str]]:
-    left, rest = _exclusive(tokens)
-    while rest and rest[0] == _OR:
-        right, rest = _exclusive(rest[1:])
-        left = (_OR, left, right)
-    return left, rest
+    return _chain(tokens, _OR, _exclusive)
 
 
 def _exclusive(tokens: list[str]) -> tuple[Expression, list[str]]:
-    left, rest = _product(tokens)
-    while rest and rest[0] == _XOR:
-        right, rest = _product(rest[1:])
-        left = (_XOR, left, right)
+    return _chain(tokens, _XOR, _product)
+
+
+def _chain(
+    tokens: list[str], sign: str, operand: Callable[[list[str]], tuple[Expression, list[str]]]
+) -> tuple[Expression, list[str]]:
+    """Return operands with a sign between them, from left to right, and what follows."""
+    left, rest = operand(tokens)
+    while rest and rest[0] == sign:
+        right, rest = operand(rest[1:])
+        left = (sign, left, right)
     return left, rest
 
 

@@ -31,10 +31,12 @@ _STATE = re.compile(r"\b(ff|latch)\s*\(")
 _FLIP_FLOP = re.compile(r"\bff\s*\(")
 _CLOCK = re.compile(r"\bclocked_on\s*:\s*\"?(\w+)")
 _FUNCTION = re.compile(r"\bfunction\s*:\s*\"([^\"]+)\"")
-_CAPACITANCE = re.compile(r"\bcapacitance\s*:\s*\"?([\d.eE+-]+)")
-_AREA = re.compile(r"\barea\s*:\s*\"?([\d.eE+-]+)")
-_LEAKAGE = re.compile(r"\bcell_leakage_power\s*:\s*\"?([\d.eE+-]+)")
-_VOLTAGE = re.compile(r"\bnom_voltage\s*:\s*\"?([\d.eE+-]+)")
+#: An attribute's value, where it is a number.
+_NUMBER = r"\s*:\s*\"?([\d.eE+-]+)"
+_CAPACITANCE = re.compile(r"\bcapacitance" + _NUMBER)
+_AREA = re.compile(r"\barea" + _NUMBER)
+_LEAKAGE = re.compile(r"\bcell_leakage_power" + _NUMBER)
+_VOLTAGE = re.compile(r"\bnom_voltage" + _NUMBER)
 _UNIT = re.compile(r"\b(time_unit|leakage_power_unit)\s*:\s*\"?\s*([\d.]+)\s*([a-zA-Z]+)")
 _LOAD_UNIT = re.compile(r"\bcapacitive_load_unit\s*\(\s*([\d.]+)\s*,\s*\"?([a-zA-Z]+)")
 _TEMPLATE = re.compile(
